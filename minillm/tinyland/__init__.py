@@ -1,0 +1,1 @@
+"""Tinyland: the toy world the models read, answer in, and are judged by."""
