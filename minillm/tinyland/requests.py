@@ -64,9 +64,7 @@ def all_requests(kind: str | None = None, split: str | None = None) -> list[Requ
 
 @cache
 def _everything() -> tuple[Request, ...]:
-    from . import jobs  # here, because jobs builds on Request
-
-    makers = (_facts, _unknowns, _sums, _lists, _descriptions, _opposites, _repeats, _howtos, jobs.requests)
+    makers = (_facts, _unknowns, _sums, _lists, _descriptions, _opposites, _repeats, _howtos)
     return tuple(request for make in makers for request in make())
 
 
