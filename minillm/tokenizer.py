@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from minillm.files import atomic_write
+from minillm.paths import DATA
 
 WORD = re.compile(r" ?\w+| ?[^\s\w]+|\s+(?!\S)|\s+")
 SPECIALS = ("<pad>", "<doc>", "<system>", "<user>", "<bot>", "<end>")
@@ -76,9 +77,8 @@ class Tokenizer:
         """
         number = vocab_size - BYTES - len(specials)
         if number < 0:
-            raise TokenizerError(
-                f"vocab_size must be at least {BYTES + len(specials)} (the bytes and the special tokens), got {vocab_size}"
-            )
+            least = BYTES + len(specials)
+            raise TokenizerError(f"vocab_size must be at least {least}, the bytes and the specials; got {vocab_size}")
         plain = cls([], specials)
         words: Counter[str] = Counter()
         for text in texts:
@@ -89,7 +89,10 @@ class Tokenizer:
     # -- text and ids -------------------------------------------------------------------------------------------
 
     def encode(self, text: str, specials: bool = True) -> list[int]:
-        """Text to ids. With ``specials=False`` the text ``"<end>"`` is five plain characters: use it for text from strangers."""
+        """Text to ids.
+
+        With ``specials=False`` the text ``"<end>"`` is five plain characters: for text that strangers wrote.
+        """
         ids: list[int] = []
         for part in self._parts(text) if specials else [text]:
             special = self._special_ids.get(part) if specials else None
@@ -130,7 +133,7 @@ class Tokenizer:
         try:
             ids: tuple[int, ...] = tuple(word.encode("utf-8"))
         except UnicodeEncodeError as error:
-            raise TokenizerError(f"text holds a lone surrogate ({word[error.start]!r}), which is no character") from None
+            raise TokenizerError(f"the text holds {word[error.start]!r}, half of a surrogate pair") from None
         while len(ids) > 1:
             best = min(pairwise(ids), key=lambda pair: self._rank.get(pair, self.vocab_size))
             if best not in self._rank:
@@ -198,8 +201,8 @@ class Tokenizer:
         return atomic_write(path, text)
 
     @classmethod
-    def load(cls, path: Path | str) -> "Tokenizer":
-        """Read a tokenizer; raises TokenizerError, in one sentence, where the file is not a sound one."""
+    def load(cls, path: Path | str = DATA / "tokenizer.json") -> "Tokenizer":
+        """Read a tokenizer, by default Tinyland's; a file that is not a sound one raises TokenizerError."""
         path = Path(path)
         try:
             content = path.read_text(encoding="utf-8")
