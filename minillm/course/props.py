@@ -1,0 +1,157 @@
+"""Props: raw descriptions of the live objects that an exercise is called with.
+
+A test cannot hand a model or an optimizer to a function in another process, but it can say which one it wants.
+A prop is plain data (numbers and tensors); the handle makes the live object from it just before the call, and reads
+its raw state afterwards. The same prop used twice in one call, or in a row of calls, is one live object.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """Base of all props. ``make`` gets a function that turns another prop into its live object."""
+
+    def make(self, live: Callable[["Prop"], Any]) -> Any:
+        raise NotImplementedError
+
+    def state(self, made: Any) -> dict[str, Any]:
+        """Raw values that tell what happened to the live object."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Generator(Prop):
+    """A torch.Generator with a seed. State: ``used`` (were numbers drawn from it?) and ``state``, its bytes."""
+
+    seed: int = 0
+
+    def make(self, live: Callable[[Prop], Any]) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
+
+    def state(self, made: torch.Generator) -> dict[str, Any]:
+        now = made.get_state()
+        return {"used": not torch.equal(now, self.make(lambda prop: prop).get_state()), "state": now}
+
+
+class CountingModel(nn.Module):
+    """logits[b, t] = head @ (mean of embed[tokens[b, :t + 1]]): causal, and easy to work out with a loop."""
+
+    def __init__(self, embed: Tensor, head: Tensor):
+        super().__init__()
+        self.embed = nn.Parameter(embed.clone())  # (V, D)
+        self.head = nn.Parameter(head.clone())  # (V, D)
+        self.calls: list[dict[str, Any]] = []
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        T = tokens.shape[1]
+        self.calls.append(
+            {"tokens": tokens.detach().clone(), "training": self.training, "grad": torch.is_grad_enabled()}
+        )
+        seen = self.embed[tokens].cumsum(1) / torch.arange(1, T + 1)[None, :, None]  # (B, T, D)
+        return seen @ self.head.T  # (B, T, V)
+
+
+@dataclass(frozen=True, eq=False)
+class ToyLM(Prop):
+    """A tiny language model: ``model(tokens)`` gives logits (B, T, V). See CountingModel for the formula.
+
+    embed, head: (V, D). grads: gradients that stand in the parameters before the call (a stale step).
+    State: the parameters by name, ``grads`` by name (or None), ``training``, ``calls``: what each forward pass got.
+    """
+
+    embed: Tensor
+    head: Tensor
+    grads: dict[str, Tensor] = field(default_factory=dict)
+    training: bool = True
+
+    def make(self, live: Callable[[Prop], Any]) -> CountingModel:
+        model = CountingModel(self.embed, self.head).train(self.training)
+        for name, grad in self.grads.items():
+            model.get_parameter(name).grad = grad.clone()
+        return model
+
+    def state(self, made: CountingModel) -> dict[str, Any]:
+        values = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
+        grads = {name: None if p.grad is None else p.grad.detach().clone() for name, p in made.named_parameters()}
+        return {**values, "grads": grads, "training": made.training, "calls": made.calls}
+
+
+@dataclass(frozen=True, eq=False)
+class SGD(Prop):
+    """torch.optim.SGD over the parameters of a model prop. State: ``lr``, ``steps`` and ``norms``.
+
+    ``norms`` holds, for each step, the norm of all gradients as the optimizer met them (is it clipped?).
+    """
+
+    model: Prop
+    lr: float = 0.1
+
+    def make(self, live: Callable[[Prop], Any]) -> torch.optim.Optimizer:
+        return _watched(torch.optim.SGD(live(self.model).parameters(), lr=self.lr))
+
+    def state(self, made: torch.optim.Optimizer) -> dict[str, Any]:
+        return {"lr": [group["lr"] for group in made.param_groups], "steps": len(made.norms), "norms": made.norms}
+
+
+@dataclass(frozen=True, eq=False)
+class AdamW(SGD):
+    """torch.optim.AdamW over the parameters of a model prop. State as for SGD."""
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def make(self, live: Callable[[Prop], Any]) -> torch.optim.Optimizer:
+        parameters = live(self.model).parameters()
+        settings = {"betas": self.betas, "eps": self.eps, "weight_decay": self.weight_decay}
+        return _watched(torch.optim.AdamW(parameters, lr=self.lr, **settings))
+
+
+def _watched(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer, noting the gradient norm that each of its steps meets."""
+    optimizer.norms = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        grads = [p.grad.norm() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        optimizer.norms.append(torch.stack(grads).norm().item() if grads else 0.0)
+
+    optimizer.register_step_pre_hook(note)
+    return optimizer
+
+
+@dataclass(frozen=True, eq=False)
+class Loss(Prop):
+    """A loss function ``loss(logits, tokens, mask=None)``, by name. State: ``calls``, how often it was called.
+
+    "square": mean of (mean over V of logits - tokens / 10) ** 2; "linear": minus the mean logit of the token itself.
+    Both average over the positions where mask is 1; neither is the answer to an exercise.
+    """
+
+    name: str = "square"
+
+    def make(self, live: Callable[[Prop], Any]) -> Callable[..., Tensor]:
+        if self.name not in LOSSES:
+            raise ValueError(f"no loss {self.name!r}; there are {', '.join(LOSSES)}")
+
+        def loss(logits: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+            loss.calls += 1
+            each = LOSSES[self.name](logits, tokens)
+            return each.mean() if mask is None else (each * mask).sum() / mask.sum()
+
+        loss.calls = 0
+        return loss
+
+    def state(self, made: Callable[..., Tensor]) -> dict[str, Any]:
+        return {"calls": made.calls}
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "square": lambda logits, tokens: (logits.mean(-1) - tokens / 10) ** 2,
+    "linear": lambda logits, tokens: -logits.gather(-1, tokens[..., None]).squeeze(-1),
+}

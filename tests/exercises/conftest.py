@@ -1,0 +1,121 @@
+"""Every exercise test runs twice: on the reference solution and on the student's own notebook.
+
+An untouched blank is skipped as "not attempted". The scoreboard at the end counts whole exercises, so that an empty
+notebook never looks like work done.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minillm.course import catalogue, exercises, testing
+from minillm.course.expect import CheckFailure, NotAttempted
+from minillm.course.handle import LocalHandle
+
+OUTCOMES = pytest.StashKey[dict]()
+WHO = {"reference": "reference", "work": "your work"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTCOMES] = defaultdict(lambda: defaultdict(list))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if hasattr(metafunc.function, "exercise"):
+        metafunc.parametrize("handle", list(WHO), indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        name = getattr(getattr(item, "function", None), "exercise", None)
+        if name is not None:
+            item.add_marker(getattr(pytest.mark, name))
+            item.extra_keyword_matches.add(name)
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed from which an exercise test draws its data; the gates try many more."""
+    return 0
+
+
+@pytest.fixture
+def handle(request: pytest.FixtureRequest) -> Iterator[LocalHandle]:
+    """The reference's handle, or the one on the student's own function."""
+    name = request.function.exercise
+    target = exercises.reference(name) if request.param == "reference" else _own(request.config, name)
+    own = LocalHandle(target, name)
+    with testing.quiet(), testing.time_limit(testing.LIMIT, name):
+        yield own
+
+
+_loaded: dict[tuple[Path, str], object] = {}
+
+
+def _own(config: pytest.Config, name: str) -> object:
+    """The student's function; the test is skipped where the blank is untouched."""
+    path = notebook_of(config.stash[config_key(config)], name)
+    if (path, name) not in _loaded:
+        try:
+            with testing.quiet(), testing.time_limit(testing.LIMIT, name):
+                _loaded[path, name] = exercises.load(name, path)
+        except (CheckFailure, exercises.NotebookError) as problem:
+            _loaded[path, name] = problem
+    found = _loaded[path, name]
+    if isinstance(found, NotAttempted):
+        pytest.skip(f"not attempted: {name}")
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def config_key(config: pytest.Config) -> pytest.StashKey:
+    """The key under which tests/conftest.py keeps the place of the student's work."""
+    return config.pluginmanager.get_plugin(str(Path(__file__).parent.parent / "conftest.py")).WORK
+
+
+def notebook_of(work: Path, name: str) -> Path:
+    """The notebook that holds an exercise: the file that was named, or the lesson's in the folder."""
+    return work if work.is_file() else work / f"{catalogue.lesson_of(name).name}.ipynb"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    report = yield
+    name = getattr(getattr(item, "function", None), "exercise", None)
+    if name is None:
+        return report
+    if call.excinfo is not None and call.excinfo.errisinstance((CheckFailure, exercises.NotebookError)):
+        if isinstance(call.excinfo.value, NotAttempted):
+            report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: not attempted: {name}")
+        else:
+            number = catalogue.exercise(name).number
+            report.longrepr = f"{number} {name} - {item.function.words}:\n{call.excinfo.value}"
+    if report.when == "call" or report.outcome != "passed":
+        item.config.stash[OUTCOMES][item.callspec.params["handle"]][name].append(report.outcome)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    outcomes = config.stash[OUTCOMES]
+    if not outcomes:
+        return
+    scores = []
+    for who, words in WHO.items():
+        done = [name for name, seen in outcomes[who].items() if set(seen) == {"passed"}]
+        scores.append(f"{words} {len(done)}/{len(outcomes[who])}")
+    terminalreporter.section("scoreboard")
+    for lesson in catalogue.lessons():
+        names = [exercise.name for exercise in lesson.exercises if exercise.name in outcomes["work"]]
+        if names:
+            words = ", ".join(f"{name} {_word(outcomes['work'][name])}" for name in names)
+            terminalreporter.line(f"{lesson.id} {lesson.title}: {words}")
+    terminalreporter.line(", ".join(reversed(scores)), bold=True)
+
+
+def _word(seen: list[str]) -> str:
+    if "failed" in seen:
+        return "fails"
+    return "passes" if set(seen) == {"passed"} else "not attempted"
