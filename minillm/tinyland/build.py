@@ -35,8 +35,7 @@ def contents() -> dict[str, str]:
 
 def train_tokenizer(files: dict[str, str]) -> Tokenizer:
     """The shipped tokenizer: byte-pair merges of the first training file."""
-    texts = (f"<doc> {line}" for line in files["corpus/train-1.txt"].splitlines())
-    return Tokenizer.train(texts, VOCABULARY)
+    return Tokenizer.train(files["corpus/train-1.txt"].splitlines(), VOCABULARY)
 
 
 def write(folder: Path = DATA) -> list[Path]:

@@ -64,8 +64,12 @@ def entropy() -> float:
 
 
 def encode_document(tokenizer: Tokenizer, text: str) -> list[int]:
-    """The ids of `<doc>` and the text. The `<doc>` of the next document tells that this one has ended."""
-    return tokenizer.encode(f"<doc> {text}")
+    """`<doc>` and the ids of the text, which has no space before its first word.
+
+    The `<doc>` of the next document tells that this one has ended, so a document costs a model as many predictions
+    as it has ids here.
+    """
+    return [tokenizer.doc, *tokenizer.encode(text)]
 
 
 def mean_length(tokenizer: Tokenizer) -> float:
