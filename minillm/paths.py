@@ -5,6 +5,7 @@ Settings:
     MINILLM_SOURCE       whose functions and checkpoints the lessons use: "mine" or "reference"
     MINILLM_SMOKE        "1" shortens every training run to a few steps, to test that lessons run
     MINILLM_RECORD_DIR   folder in which a lesson leaves its headline numbers for the report
+    MINILLM_RUN_DIR      folder of the run at hand, where the reference's checkpoints go (default: runs/latest)
 """
 
 import os
@@ -38,3 +39,8 @@ def record_dir() -> Path | None:
     """The folder for headline numbers, or None where nobody collects them."""
     value = os.environ.get("MINILLM_RECORD_DIR")
     return Path(value) if value else None
+
+
+def run_dir() -> Path:
+    """The folder of the run at hand."""
+    return Path(os.environ.get("MINILLM_RUN_DIR") or RUNS / "latest")

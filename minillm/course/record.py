@@ -43,7 +43,10 @@ def record(
 
 
 def record_answers(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Keep sampled answers: each row maps a column to its text, such as ``{"prompt": ..., "base": ..., "sft": ...}``."""
+    """Keep sampled answers: each row maps a column to its text, such as ``{"prompt": ..., "base": ..., "sft": ...}``.
+
+    A text may be a pair ``(text, good)``, which the report marks with a tick or a cross (nothing where good is None).
+    """
     _append({"kind": "answers", "name": str(title), "rows": _rows(rows)})
 
 
@@ -53,7 +56,7 @@ def record_table(title: str, rows: Iterable[Mapping[str, Any]], note: str | None
 
 
 def load(path: Path | str) -> list[dict[str, Any]]:
-    """What one lesson recorded, in order; of entries with the same kind and name the last. [] where there is no file."""
+    """What one lesson recorded, in order, of entries with the same kind and name the last; [] without a file."""
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     path = Path(path)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

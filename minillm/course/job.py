@@ -1,0 +1,111 @@
+"""What a run is to do and what it has done: the lessons, their inputs as a hash, the results on the disk."""
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from minillm import paths
+from minillm.course import notebooks
+from minillm.course.catalogue import Lesson
+from minillm.files import atomic_write
+
+# Modules that only present or start things: a change in them leaves every result as it is.
+PRESENTATION = set(
+    "cli copies execute hint job learn names notebooks progress report reset run screen style update".split()
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run. source: "reference" (the worked solutions) or "mine" (the notebooks in work/)."""
+
+    source: str
+    folder: Path
+    smoke: bool
+    lessons: tuple[Lesson, ...]
+
+    def origin(self, lesson: Lesson) -> Path:
+        """The file that the lesson is executed from."""
+        return lesson.master if self.source == "reference" else lesson.work_notebook
+
+    def executed(self, lesson: Lesson) -> Path:
+        return self.folder / "notebooks" / f"{lesson.name}.ipynb"
+
+    def records(self, lesson: Lesson) -> Path:
+        return self.folder / "records" / f"{lesson.id}.jsonl"
+
+    def environment(self, lesson: Lesson) -> dict[str, str]:
+        """What the lesson's kernel is told (see `minillm.paths`)."""
+        return {
+            "MINILLM_SOURCE": self.source,
+            "MINILLM_RUN_DIR": str(self.folder),
+            "MINILLM_RECORD_DIR": str(self.folder / "records"),
+            "MINILLM_LESSON": lesson.id,
+            "MINILLM_SMOKE": "1" if self.smoke else "0",
+            "MINILLM_WORK_DIR": str(paths.WORK),
+        }
+
+    def key(self, lesson: Lesson, before: list[Lesson]) -> str:
+        """A hash of all that the lesson's results depend on; the lessons ``before`` it leave checkpoints for it."""
+        versions = f"{platform.python_version()} {metadata.version('torch')}"
+        parts = [self.source, str(self.smoke), versions, _library(), _data()]
+        parts += [self._content(each) for each in [*before, lesson]]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _content(self, lesson: Lesson) -> str:
+        path = self.origin(lesson)
+        if not path.exists():
+            return "-"
+        text = path.read_text(encoding="utf-8") if path.suffix == ".py" else notebooks.code_of(notebooks.read(path))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one lesson went. status: "done" or "failed"; key: the hash of its inputs."""
+
+    status: str
+    key: str
+    seconds: float
+    peak_bytes: int
+    finished: str
+    error: str | None = None
+
+
+def load_results(folder: Path) -> dict[str, Result]:
+    """Lesson id -> Result of earlier runs in ``folder``; an unreadable file counts as none."""
+    try:
+        saved = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return {lesson: Result(**entry) for lesson, entry in saved.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def save_results(folder: Path, results: dict[str, Result]) -> None:
+    atomic_write(folder / "state.json", json.dumps({k: asdict(v) for k, v in results.items()}, indent=1) + "\n")
+
+
+@cache
+def _library() -> str:
+    package = Path(__file__).resolve().parents[1]
+    modules = sorted(package.rglob("*.py"))
+    presenting = {package / "course" / f"{name}.py" for name in PRESENTATION}
+    return _hash(package, [path for path in modules if path not in presenting])
+
+
+@cache
+def _data() -> str:
+    """The toy data and the tokenizer, not the checkpoints, which runs write."""
+    found = [path for path in paths.DATA.rglob("*") if path.is_file() and path.suffix in (".txt", ".json", ".jsonl")]
+    return _hash(paths.DATA, sorted(found))
+
+
+def _hash(folder: Path, files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in files:
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
