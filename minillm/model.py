@@ -217,8 +217,11 @@ class Transformer(nn.Module):
             position = (mask.long().cumsum(1) - 1).clamp(min=0)[:, None, past:]  # (B, 1, T)
             cos, sin = self.cos[position], self.sin[position]  # (B, 1, T, K/2)
             seen = attention_mask(mask, T, past, x.device)
+        plain = seen is None and cache is None  # then a block that knows neither mask nor cache will do
         for i, block in enumerate(self.blocks):
-            x = block(x, cos, sin, seen, cache.layers[i] if cache is not None else None)  # (B, T, D)
+            x = (
+                block(x, cos, sin) if plain else block(x, cos, sin, seen, cache.layers[i] if cache else None)
+            )  # (B, T, D)
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
