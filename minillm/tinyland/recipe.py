@@ -1,0 +1,41 @@
+"""How the base model is made: one place for its size and the settings of its pretraining.
+
+Lesson 03 trains it with the student's own loss, schedule and step; `python -m minillm run --ship` with the
+reference ones. Chosen on validation text, over three seeds.
+"""
+
+from dataclasses import dataclass
+
+from minillm.model import Config
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Size of the model and settings of its training. A batch is `batch_size` rows of `length` predictions."""
+
+    dim: int = 96
+    layers: int = 4
+    heads: int = 4
+    context_length: int = 256
+    length: int = 64
+    batch_size: int = 32
+    steps: int = 2000
+    peak: float = 6e-3  # learning rate after the warm-up
+    warmup: int = 60
+    floor: float = 0.0  # learning rate after the last step
+    weight_decay: float = 0.1  # of matrices, not of norms
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_norm: float = 1.0
+    seed: int = 0
+
+    def config(self, vocab_size: int) -> Config:
+        """The model's shape for a tokenizer of this size."""
+        return Config(vocab_size, self.context_length, self.dim, self.layers, self.heads)
+
+    @property
+    def tokens(self) -> int:
+        """Predictions made in the whole run."""
+        return self.steps * self.batch_size * self.length
+
+
+BASE = Pretraining()
