@@ -49,6 +49,11 @@ class Lesson:
         return paths.SOLUTIONS / f"{self.name}.py"
 
     @property
+    def tests(self) -> list[Path]:
+        """The files with the properties of its exercises: test_NN_name.py, and test_NN_name_*.py where it is long."""
+        return sorted([*paths.EXERCISES.glob(f"test_{self.name}.py"), *paths.EXERCISES.glob(f"test_{self.name}_*.py")])
+
+    @property
     def solution_notebook(self) -> Path:
         return paths.SOLUTIONS / f"{self.name}.ipynb"
 

@@ -101,8 +101,7 @@ def _verdict(name: str, own: Any) -> str:
     from minillm.course.testing import run_exercise
 
     lesson = catalogue.lesson_of(name)
-    tests = paths.EXERCISES / f"test_{lesson.name}.py"
-    text = lesson.work_notebook.read_bytes() + (tests.read_bytes() if tests.is_file() else b"")
+    text = b"".join(path.read_bytes() for path in (lesson.work_notebook, *lesson.tests))
     key = f"{name}:{hashlib.sha256(text).hexdigest()}"
     if key not in _verdicts:
         _verdicts[key] = run_exercise(name, own).status

@@ -100,11 +100,7 @@ def _sample(name: str, kind: str, names: str | None) -> Callable[[Callable], Cal
 
 def tests_of(name: str) -> list[Callable]:
     """The properties of an exercise, in the order in which they are written."""
-    lesson = catalogue.lesson_of(name)
-    path = paths.EXERCISES / f"test_{lesson.name}.py"
-    if not path.is_file():
-        return []
-    members = vars(_module(path)).values()
+    members = [member for path in catalogue.lesson_of(name).tests for member in vars(_module(path)).values()]
     return [member for member in members if getattr(member, "exercise", None) == name and callable(member)]
 
 
