@@ -23,12 +23,13 @@ from minillm.course import catalogue, masters
 from minillm.course.catalogue import Exercise, Lesson
 from minillm.course.expect import CheckFailure, NotAttempted
 from minillm.course.masters import Cell
+from minillm.course.names import UserError
 
 _carrying: ContextVar[str | None] = ContextVar("carrying", default=None)
 _references: dict[str, tuple[ModuleType, list[Cell]]] = {}
 
 
-class NotebookError(Exception):
+class NotebookError(UserError):
     """A notebook cannot be read; the message is one sentence that names it and says why."""
 
 
@@ -117,11 +118,11 @@ def load(name: str, path: Path | None = None, needs: Callable[[str], Any] | None
     exercise, lesson = catalogue.exercise(name), catalogue.lesson_of(name)
     path = path or lesson.work_notebook
     if not path.is_file():
-        raise NotAttempted(f"{name}: there is no {shown(path)} yet")
+        raise NotAttempted(f"{name}: there is no {shown(path)} yet", blank=True)
     cells = read_notebook(path)
     found = find(cells, exercise)
     if found.blank:
-        raise NotAttempted(f"{name} is not attempted yet")
+        raise NotAttempted(f"{name} is not attempted yet", blank=True)
     module = ModuleType(f"work_{lesson.name}")
     give = needs or reference
     with _carries("reference" if needs is None else "mine"):

@@ -20,7 +20,11 @@ class CheckFailure(Exception):
 
 
 class NotAttempted(CheckFailure):
-    """The blank is still a blank."""
+    """There is no answer yet. ``blank``: the cell is as it was handed out, not merely unfinished."""
+
+    def __init__(self, message: str, blank: bool = False):
+        super().__init__(message)
+        self.blank = blank
 
 
 def fail(message: str) -> None:

@@ -66,7 +66,7 @@ class LocalHandle:
     def __init__(self, target: Callable[..., Any], name: str):
         self.target = target
         self.name = name
-        self.files = _files_of(target)
+        self.files = files_of(target)
         self.last: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -161,9 +161,7 @@ class LocalHandle:
             raise
         except NotImplementedError as error:
             if "Exercise" in str(error):
-                raise NotAttempted(
-                    f"{self.name} is not finished: `raise NotImplementedError` is still reached."
-                ) from None
+                raise NotAttempted("not finished: `raise NotImplementedError` is still reached.") from None
             raise CheckFailure(self._explain(error, args, kwargs)) from None
         except Exception as error:
             raise CheckFailure(self._explain(error, args, kwargs)) from None
@@ -359,7 +357,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else ""
 
 
-def _files_of(target: Any) -> frozenset[str]:
+def files_of(target: Any) -> frozenset[str]:
     """The file, or cell, that a function or the methods of a class were written in."""
     target = getattr(target, "__func__", target)
     codes = [getattr(target, "__code__", None)]

@@ -15,11 +15,13 @@ from minillm.course.expect import CheckFailure, NotAttempted
 from minillm.course.handle import LocalHandle
 
 OUTCOMES = pytest.StashKey[dict]()
+KILLS = pytest.StashKey[dict]()
 WHO = {"reference": "reference", "work": "your work"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTCOMES] = defaultdict(lambda: defaultdict(list))
+    config.stash[KILLS] = defaultdict(list)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,6 +53,12 @@ def handle(request: pytest.FixtureRequest) -> Iterator[LocalHandle]:
         yield own
 
 
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> dict[str, list]:
+    """What the tests said to each mutant, by exercise, for the table at the end."""
+    return request.config.stash[KILLS]
+
+
 _loaded: dict[tuple[Path, str], object] = {}
 
 
@@ -64,7 +72,7 @@ def _own(config: pytest.Config, name: str) -> object:
         except (CheckFailure, exercises.NotebookError) as problem:
             _loaded[path, name] = problem
     found = _loaded[path, name]
-    if isinstance(found, NotAttempted):
+    if isinstance(found, NotAttempted) and found.blank:
         pytest.skip(f"not attempted: {name}")
     if isinstance(found, Exception):
         raise found
@@ -88,20 +96,37 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     if name is None:
         return report
     if call.excinfo is not None and call.excinfo.errisinstance((CheckFailure, exercises.NotebookError)):
-        if isinstance(call.excinfo.value, NotAttempted):
-            report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: not attempted: {name}")
-        else:
-            number = catalogue.exercise(name).number
-            report.longrepr = f"{number} {name} - {item.function.words}:\n{call.excinfo.value}"
+        number = catalogue.exercise(name).number
+        report.longrepr = f"{number} {name} - {item.function.words}:\n{call.excinfo.value}"
     if report.when == "call" or report.outcome != "passed":
         item.config.stash[OUTCOMES][item.callspec.params["handle"]][name].append(report.outcome)
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    outcomes = config.stash[OUTCOMES]
-    if not outcomes:
+    _kill_table(terminalreporter, config.stash[KILLS])
+    if outcomes := config.stash[OUTCOMES]:
+        _scoreboard(terminalreporter, outcomes)
+
+
+def _kill_table(terminalreporter: pytest.TerminalReporter, kills: dict[str, list]) -> None:
+    """How many wrong solutions were caught, and how many by name; one line, or with -v one for each exercise."""
+    if not kills:
         return
+    terminalreporter.section("wrong solutions")
+    rows = list(kills.items()) if config_is_verbose(terminalreporter) else []
+    for words, seen in [*rows, ("all", [each for part in kills.values() for each in part])]:
+        caught = sum(status == testing.FAIL for _, status, _, _ in seen)
+        named = sum(by_name for _, _, by_name, _ in seen)
+        terminalreporter.line(f"{words:<24} {caught:>3}/{len(seen)} caught, {named}/{len(seen)} by name")
+
+
+def config_is_verbose(terminalreporter: pytest.TerminalReporter) -> bool:
+    return terminalreporter.config.get_verbosity() > 0
+
+
+def _scoreboard(terminalreporter: pytest.TerminalReporter, outcomes: dict) -> None:
+    """Whole exercises that pass, on both sides."""
     scores = []
     for who, words in WHO.items():
         done = [name for name, seen in outcomes[who].items() if set(seen) == {"passed"}]
