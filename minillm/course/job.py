@@ -52,7 +52,7 @@ class Job:
     def key(self, lesson: Lesson, before: list[Lesson]) -> str:
         """A hash of all that the lesson's results depend on; the lessons ``before`` it leave checkpoints for it."""
         versions = f"{platform.python_version()} {metadata.version('torch')}"
-        parts = [self.source, str(self.smoke), versions, _library(), _data()]
+        parts = [self.source, str(self.smoke), versions, library(), _data()]
         parts += [self._content(each) for each in [*before, lesson]]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -90,7 +90,8 @@ def save_results(folder: Path, results: dict[str, Result]) -> None:
 
 
 @cache
-def _library() -> str:
+def library() -> str:
+    """A hash of the package, but for the modules that only present things."""
     package = Path(__file__).resolve().parents[1]
     modules = sorted(package.rglob("*.py"))
     presenting = {package / "course" / f"{name}.py" for name in PRESENTATION}

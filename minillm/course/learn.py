@@ -62,10 +62,9 @@ def prepare() -> list[Lesson]:
             if sentence:
                 print(sentence)
         try:
+            copies.working_copy(lesson)
             if copies.update_is_there(lesson):
-                print(
-                    f"There is a new version of lesson {lesson.id}: `python -m minillm update {lesson.id}` brings it in."
-                )
+                print(f"Lesson {lesson.id} has a new version: `python -m minillm update {lesson.id}` brings it in.")
         except UserError as problem:
             print(f"Lesson {lesson.id}: {problem}")
     return there
