@@ -4,7 +4,8 @@
     stage.model, stage.tokenizer, stage.header
 
 `save_stage` puts the student's checkpoints into work/checkpoints, where `load_stage` looks first. With
-MINILLM_SOURCE=reference, as in the main job, both use runs/latest/checkpoints instead, and never touch the student's.
+MINILLM_SOURCE=reference, as in the main job, both use runs/latest/checkpoints instead, and never touch the student's;
+nor does a run that MINILLM_SMOKE cuts short.
 """
 
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class LoadedStage:
 
 
 def stage_path(stage: str) -> Path:
-    """Where `save_stage` writes: work/checkpoints, or runs/latest/checkpoints if the reference is asked for."""
-    folder = paths.WORK if paths.source() == "mine" else paths.RUNS / "latest"
+    """Where `save_stage` writes: work/checkpoints, or the folder of the run if that is not for the student to keep."""
+    folder = paths.WORK if paths.source() == "mine" and not paths.smoke() else paths.run_dir()
     return folder / "checkpoints" / f"{stage}.safetensors"
 
 

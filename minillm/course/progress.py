@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from minillm.course import catalogue, copies, job, notebooks
 from minillm.course.catalogue import Exercise, Lesson
+from minillm.course.check import check_notebook
 from minillm.course.names import UserError, lesson_named
 
 PASS, NOT_ATTEMPTED, NO_COPY = "pass", "not attempted", "no copy yet"
@@ -19,11 +20,13 @@ _WORDS = {"pass": "passes", "fail": "fails", "error": "test error"}
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one exercise is. status: as the tests say ("pass", "fail", "not attempted", "error"), or "no copy yet"."""
+    """Where one exercise is. status: as the tests say ("pass", "fail", "not attempted", "error"), or "no copy yet".
+
+    failed: the property that does not hold, in words.
+    """
 
     exercise: Exercise
     status: str
-    message: str = ""
     failed: str = ""
 
     @property
@@ -92,25 +95,10 @@ def standings(lesson: Lesson) -> list[Standing]:
     key, known = _key(lesson), copies.remembered("standings")
     kept = known.get(lesson.name, {})
     if kept.get("key") != key:
-        found = [_standing(exercise) for exercise in lesson.exercises]
-        kept = {"key": key, "found": {each.exercise.name: [each.status, each.message, each.failed] for each in found}}
+        found = {each.exercise: [each.status, each.failed] for each in check_notebook(lesson.work_notebook)}
+        kept = {"key": key, "found": found}
         copies.remember("standings", {**known, lesson.name: kept})
     return [Standing(exercise, *kept["found"][exercise.name]) for exercise in lesson.exercises]
-
-
-def _standing(exercise: Exercise) -> Standing:
-    from minillm.course import exercises, testing
-    from minillm.course.expect import CheckFailure, NotAttempted
-
-    try:
-        with testing.quiet(), testing.time_limit(testing.LIMIT, exercise.name):
-            own = exercises.load(exercise.name)
-    except NotAttempted as blank:
-        return Standing(exercise, NOT_ATTEMPTED, str(blank))
-    except CheckFailure as problem:
-        return Standing(exercise, "fail", str(problem), "its cell")
-    result = testing.run_exercise(exercise.name, own)
-    return Standing(exercise, result.status, result.message, result.failed)
 
 
 def _key(lesson: Lesson) -> str:

@@ -27,7 +27,7 @@ def test_verdicts_are_remembered_until_the_notebook_changes(toy, monkeypatch):
     learn.prepare()
     toy.answer("double")
     first = words(toy)
-    monkeypatch.setattr(progress, "_standing", lambda exercise: pytest.fail("ran again"))
+    monkeypatch.setattr(progress, "check_notebook", lambda path: pytest.fail("ran again"))
     assert words(toy) == first
     monkeypatch.undo()
 
