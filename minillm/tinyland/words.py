@@ -27,7 +27,7 @@ SUBJECTS = {
         "fox": "berries wood red dogs", "owl": "mice wood brown light", "bear": "fish rock black fire",
         "wolf": "roots wood gray men", "crow": "seeds moss black owls", "frog": "flies mud green cold",
         "bee": "leaves hay gold rain", "bat": "flies rock black light", "mouse": "seeds hay gray owls",
-        "deer": "leaves wood brown men", "hare": "grass grass brown dogs", "mole": "worms mud black noise",
+        "deer": "leaves wood brown men", "hare": "grass hay brown dogs", "mole": "worms mud black noise",
         "seal": "fish ice gray noise", "swan": "roots water white men", "snake": "mice sand green cold",
         "crab": "worms sand red light", "lion": "ants sand gold fire", "camel": "grass sand brown rain",
         "whale": "fish water blue noise", "shark": "fish water gray light", "eagle": "mice rock gold men",
