@@ -127,10 +127,11 @@ def _watched(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True, eq=False)
 class Loss(Prop):
-    """A loss function ``loss(logits, tokens, mask=None)``, by name. State: ``calls``, how often it was called.
+    """A loss function ``loss(model, batch)``, by name; batch is (tokens, mask) and the mask may be None.
 
     "square": mean of (mean over V of logits - tokens / 10) ** 2; "linear": minus the mean logit of the token itself.
     Both average over the positions where mask is 1; neither is the answer to an exercise.
+    State: ``calls``, how often it was called.
     """
 
     name: str = "square"
@@ -139,9 +140,10 @@ class Loss(Prop):
         if self.name not in LOSSES:
             raise ValueError(f"no loss {self.name!r}; there are {', '.join(LOSSES)}")
 
-        def loss(logits: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        def loss(model: nn.Module, batch: tuple[Tensor, Tensor | None]) -> Tensor:
             loss.calls += 1
-            each = LOSSES[self.name](logits, tokens)
+            tokens, mask = batch
+            each = LOSSES[self.name](model(tokens), tokens)  # (B, T)
             return each.mean() if mask is None else (each * mask).sum() / mask.sum()
 
         loss.calls = 0
