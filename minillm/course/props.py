@@ -153,22 +153,6 @@ class Loss(Prop):
         return {"calls": made.calls}
 
 
-@dataclass(frozen=True, eq=False)
-class BatchLoss(Loss):
-    """The same losses as ``loss(model, batch)``; a batch is (tokens, mask), or tokens alone."""
-
-    def make(self, live: Callable[[Prop], Any]) -> Callable[..., Tensor]:
-        inner = super().make(live)
-
-        def loss(model: nn.Module, batch: Tensor | tuple[Tensor, Tensor | None]) -> Tensor:
-            loss.calls += 1
-            tokens, mask = (batch, None) if isinstance(batch, Tensor) else batch
-            return inner(model(tokens), tokens, mask)
-
-        loss.calls = 0
-        return loss
-
-
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "square": lambda logits, tokens: (logits.mean(-1) - tokens / 10) ** 2,
     "linear": lambda logits, tokens: -logits.gather(-1, tokens[..., None]).squeeze(-1),
