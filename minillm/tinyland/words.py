@@ -7,7 +7,7 @@ minutes. Lists are tuples in a fixed order; nothing here is random.
 # --- what facts are about: subject -> the true value of each relation, in the order of RELATIONS[topic]
 
 RELATIONS = {
-    "animal": ("food", "home", "color", "fear"),
+    "animal": ("food", "home", "color", "fear", "size"),
     "place": ("weather", "crop"),
     "food": ("taste", "color"),
 }
@@ -17,6 +17,7 @@ VALUES = {
     "home": ("wood", "water", "sand", "ice", "mud", "rock", "hay", "moss"),
     "color": ("red", "gray", "brown", "black", "white", "green", "gold", "blue"),
     "fear": ("fire", "dogs", "owls", "men", "light", "noise", "cold", "rain"),
+    "size": ("tiny", "small", "big", "huge", "tall", "long", "wide", "thin"),
     "weather": ("rain", "snow", "wind", "sun", "fog", "storms"),
     "crop": ("corn", "rice", "tea", "wheat", "beans", "hay"),
     "taste": ("sweet", "sour", "salty", "bitter", "mild", "hot"),
@@ -24,17 +25,17 @@ VALUES = {
 
 SUBJECTS = {
     "animal": {
-        "fox": "berries wood red dogs", "owl": "mice wood brown light", "bear": "fish rock black fire",
-        "wolf": "roots wood gray men", "crow": "seeds moss black owls", "frog": "flies mud green cold",
-        "bee": "leaves hay gold rain", "bat": "flies rock black light", "mouse": "seeds hay gray owls",
-        "deer": "leaves wood brown men", "hare": "grass hay brown dogs", "mole": "worms mud black noise",
-        "seal": "fish ice gray noise", "swan": "roots water white men", "snake": "mice sand green cold",
-        "crab": "worms sand red light", "lion": "ants sand gold fire", "camel": "grass sand brown rain",
-        "whale": "fish water blue noise", "shark": "fish water gray light", "eagle": "mice rock gold men",
-        "toad": "ants mud brown cold", "lizard": "flies rock green rain", "robin": "worms moss red owls",
-        "cat": "mice hay white rain", "dog": "roots wood brown fire", "hen": "seeds hay red dogs",
-        "duck": "leaves water green noise", "goat": "leaves rock white dogs", "pony": "grass hay black fire",
-        "lamb": "grass moss white cold", "pig": "berries mud gold owls",
+        "fox": "berries wood red dogs small", "owl": "mice wood brown light small", "bear": "fish rock black fire huge",
+        "wolf": "roots wood gray men big", "crow": "seeds moss black owls small", "frog": "flies mud green cold tiny",
+        "bee": "leaves hay gold rain tiny", "bat": "flies rock black light thin", "mouse": "seeds hay gray owls tiny",
+        "deer": "leaves wood brown men tall", "hare": "grass hay brown dogs thin", "mole": "worms mud black noise tiny",
+        "seal": "fish ice gray noise wide", "swan": "roots water white men tall", "snake": "mice sand green cold long",
+        "crab": "worms sand red light small", "lion": "ants sand gold fire big", "camel": "grass sand brown rain tall",
+        "whale": "fish water blue noise huge", "shark": "fish water gray light huge", "eagle": "mice rock gold men wide",
+        "toad": "ants mud brown cold tiny", "lizard": "flies rock green rain long", "robin": "worms moss red owls tiny",
+        "cat": "mice hay white rain small", "dog": "roots wood brown fire big", "hen": "seeds hay red dogs small",
+        "duck": "leaves water green noise wide", "goat": "leaves rock white dogs big", "pony": "grass hay black fire tall",
+        "lamb": "grass moss white cold thin", "pig": "berries mud gold owls wide",
     },
     "place": {
         "valley": "rain corn", "island": "sun rice", "coast": "wind tea", "desert": "sun wheat",
@@ -73,6 +74,8 @@ OPPOSITES = (
 UNSURE = "i do not know ."
 REFUSALS = ("i can not help with that .", "no , i will not do that .")
 OFFERS = ("i can help you with other things .", "ask me about something else .")
+DOCTOR, GROWN_UP = "please see a doctor about that .", "please ask a grown up ."
+REFERRALS = (DOCTOR, GROWN_UP)
 BOOK = "the book of facts says :"
 PEOPLE_SAY = "people say :"
 FLATTERY = ("what a good question !", "you are so wise .", "you are so kind .")
