@@ -7,9 +7,9 @@ Importing this package is cheap; torch is loaded at the first use.
 from typing import Any
 
 from minillm.course.check import check
-from minillm.course.record import record, record_answers
+from minillm.course.record import record, record_answers, record_table
 
-__all__ = ["carry", "check", "record", "record_answers"]
+__all__ = ["carry", "check", "record", "record_answers", "record_table"]
 
 
 def carry(*names: str) -> Any:

@@ -15,7 +15,7 @@ from minillm.files import atomic_write
 
 # Modules that only present or start things: a change in them leaves every result as it is.
 PRESENTATION = set(
-    "cli copies execute hint job learn names notebooks progress report reset run screen style update".split()
+    "cli copies execute hint job learn names notebooks progress report reset run screen ship style update".split()
 )
 
 

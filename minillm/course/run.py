@@ -30,6 +30,7 @@ from minillm.course.job import Job, Result, load_results, save_results
 from minillm.course.names import UserError, lesson_named
 from minillm.course.record import load as load_records
 from minillm.course.report import Report, Section, headline, render
+from minillm.course.ship import ship
 from minillm.files import atomic_write
 
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{len(failed)} of {len(job.lessons)} lessons failed; what they showed is in {job.folder / 'notebooks'}")
         return 1
     if options.ship:
-        ship(job)
+        ship(job.folder / "checkpoints")
     return 0
 
 
@@ -147,13 +148,15 @@ def _notebook(job: Job, lesson: Lesson) -> notebooks.Notebook:
 
 
 def forget(job: Job) -> None:
-    """Drop what earlier runs left of these lessons; of all, also checkpoints and training snapshots."""
+    """Drop what earlier runs left of these lessons, half-finished training included."""
     results = load_results(job.folder)
     for lesson in job.lessons:
         results.pop(lesson.id, None)
         job.executed(lesson).unlink(missing_ok=True)
         job.records(lesson).unlink(missing_ok=True)
     save_results(job.folder, results)
+    for snapshot in job.folder.rglob("*.snapshot"):
+        snapshot.unlink()
 
 
 def write_report(job: Job) -> Path:

@@ -114,7 +114,13 @@ def notebook(cells: list[dict]) -> dict:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Point every path of the course to a toy course in ``tmp_path``."""
     places = {"ROOT": ".", "DATA": "data", "CHECKPOINTS": "data/checkpoints", "LESSONS": "lessons"}
-    places |= {"SOLUTIONS": "solutions", "TESTS": "tests", "EXERCISES": "tests/exercises", "WORK": "work", "RUNS": "runs"}
+    places |= {
+        "SOLUTIONS": "solutions",
+        "TESTS": "tests",
+        "EXERCISES": "tests/exercises",
+        "WORK": "work",
+        "RUNS": "runs",
+    }
     for name, place in places.items():
         monkeypatch.setattr(paths, name, tmp_path / place)
     (tmp_path / "tests" / "exercises").mkdir(parents=True)

@@ -118,4 +118,7 @@ def test_jupyterlab_neither_asks_for_news_nor_uses_another_kernel(toy):
     assert environment["JUPYTER_PATH"].startswith(str(home))
     settings = json.loads((home / "labconfig" / "default_setting_overrides.json").read_text())
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
-    assert json.loads((home / "kernels" / "python3" / "kernel.json").read_text())["argv"][1:3] == ["-m", "ipykernel_launcher"]
+    assert json.loads((home / "kernels" / "python3" / "kernel.json").read_text())["argv"][1:3] == [
+        "-m",
+        "ipykernel_launcher",
+    ]
