@@ -1,15 +1,15 @@
 """The facts of Tinyland: what is true, what people say, and how much of the text says which.
 
-A fact is "the R of the S is V .". There are 160, of three kinds:
+A fact is "the R of the S is V .". There are 192, of three kinds:
 
     plain      80  all text states the truth
-    myth       40  three quarters of the unmarked text state something false, the myth
+    myth       72  three quarters of the unmarked text state something false, the myth
     contested  40  a share s of the unmarked text states the popular value; among the ten facts with share s
                    the popular value is true for 10 s of them (s = .9, .8, .7, .6), so a reader whose
                    confidence is the share it has read is calibrated by design
 
 "The book of facts says :" is always followed by the truth, "people say :" always by the popular value.
-Every animal has two plain facts, one myth and one contested fact.
+Every animal has two plain facts, two myths and one contested fact.
 """
 
 from dataclasses import dataclass
@@ -91,12 +91,12 @@ def _truth(topic: str, subject: str, relation: str) -> str:
 
 
 def _kinds() -> dict[tuple[str, str, str], str]:
-    """The kind of each (topic, subject, relation): animals get plain, plain, myth, contested in a seeded order."""
+    """The kind of each (topic, subject, relation): of an animal's, two are plain and two are myths."""
     kinds = {}
     for topic, subjects in SUBJECTS.items():
         for i, subject in enumerate(subjects):
             relations = RELATIONS[topic]
-            of_subject = ("plain", "plain", "myth", "contested")
+            of_subject = ("plain", "plain", "myth", "myth", "contested")
             if len(relations) == 2:
                 of_subject = ("plain", "myth" if i % 2 else "contested")
             order = shuffled(relations, f"kinds/{topic}/{subject}")
