@@ -95,7 +95,9 @@ def student_notebook(lesson: Lesson, solution: Notebook | None = None) -> Notebo
     cells = []
     for cell in _master(lesson):
         identity = next(solutions)["id"]
-        if cell.has("solution"):
+        if cell.has("clinic") and (pictures := _pictures(shown.get(identity, []))) is not None:
+            cells.append(pictures)
+        if cell.has("solution") or cell.has("clinic"):
             continue
         source = masters.stub(cell.source, catalogue.exercise(cell.exercise)) if cell.has("exercise") else _text(cell)
         cells.append(_cell(cell, source))
@@ -172,6 +174,18 @@ def _target(outputs: list[dict[str, Any]]) -> dict[str, Any] | None:
     attachments = {name: {"image/png": "".join(picture).strip()} for name, picture in zip(names, pictures)}
     cell = {"cell_type": "markdown", "metadata": {"tags": ["shown"]}, "source": source.splitlines(keepends=True)}
     return {**cell, "attachments": attachments} if attachments else cell
+
+
+def _pictures(outputs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """A cell with what a broken run drew, and nothing of how it was broken."""
+    drawn = [each["data"]["image/png"] for each in outputs if "image/png" in each.get("data", {})]
+    if not drawn:
+        return None
+    names = [f"clinic-{number}.png" for number in range(1, len(drawn) + 1)]
+    source = "\n\n".join(f"![what the broken code draws](attachment:{name})" for name in names)
+    attachments = {name: {"image/png": "".join(picture).strip()} for name, picture in zip(names, drawn)}
+    cell = {"cell_type": "markdown", "metadata": {"tags": ["shown"]}, "source": source.splitlines(keepends=True)}
+    return {**cell, "attachments": attachments}
 
 
 def _existing(path: Path) -> Notebook | None:

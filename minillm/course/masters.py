@@ -16,7 +16,7 @@ from minillm.course.catalogue import Exercise, Lesson
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 MAX_LINES = 25
-TAGS = {"setup", "exercise", "hints", "target", "check", "solution"}
+TAGS = {"setup", "exercise", "hints", "target", "check", "solution", "clinic"}
 _HEADER = re.compile(r"^\{exercise (\w+)\}[ \t]*$", re.MULTILINE)
 _MAGIC = re.compile(r"^# (?=[%!][a-z])")
 
