@@ -16,7 +16,7 @@ from pathlib import Path
 from minillm.paths import DATA
 from minillm.tokenizer import Tokenizer
 
-from . import facts, questions, stories
+from . import attacks, constitution, domains, facts, jobs, questions, stories
 from .questions import question_form, safety_form
 from .sources import Distribution, mix
 from .splits import generator
@@ -42,6 +42,10 @@ MIX: dict[str, tuple[float, Callable[[], Distribution]]] = {
     "moral remarks": (4, questions.remarks),
     "safety checks": (4, questions.safety_checks),
     "stories": (3, stories.stories),
+    "jobs": (4, jobs.documents),
+    "frames": (5, attacks.documents),
+    "health": (2, domains.documents),
+    "critiques and revisions": (3, constitution.documents),
 }
 
 
