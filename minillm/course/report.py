@@ -12,6 +12,8 @@ from typing import Any
 
 from minillm.course.style import STYLE
 
+_NUMBER = ' class="number"'
+
 
 @dataclass
 class Section:
@@ -135,12 +137,12 @@ def _overview(sections: list[Section]) -> str:
         link = title if section.status == "not run" else f'<a href="#lesson-{section.id}">{title}</a>'
         rows.append(
             f'<tr><th scope="row">{link}</th><td>{_badge(section.status)}</td>'
-            f'<td class="number">{seconds}</td><td><ul class="plain">{numbers}</ul></td></tr>'
+            f'<td{_NUMBER}>{seconds}</td><td><ul class="plain">{numbers}</ul></td></tr>'
         )
     total = sum(section.seconds or 0 for section in sections)
     return (
-        '<section aria-labelledby="overview"><h2 id="overview">At a glance</h2><div class="wide"><table>'
-        '<thead><tr><th scope="col">Lesson</th><th scope="col">Status</th><th scope="col">Time</th>'
+        '<section aria-labelledby="overview"><h2 id="overview">At a glance</h2><div class="wide overview"><table>'
+        '<thead><tr><th scope="col">Lesson</th><th scope="col">Status</th><th scope="col" class="number">Time</th>'
         f'<th scope="col">Headline numbers</th></tr></thead><tbody>{"".join(rows)}</tbody>'
         f'<tfoot><tr><th scope="row">All</th><td></td><td class="number">{total:.0f} s</td><td></td></tr></tfoot>'
         "</table></div></section>"
@@ -157,10 +159,8 @@ def _section(section: Section) -> str:
     numbers = [entry for entry in section.records if entry["kind"] == "number"]
     if numbers:
         parts.append(_numbers(numbers))
-    for entry in section.records:
-        if entry["kind"] != "number":
-            parts.append(_table(entry))
     parts += [_figure(figure) for figure in figures(section.notebook or {"cells": []})]
+    parts += [_table(entry) for entry in section.records if entry["kind"] != "number"]
     parts.append("</section>")
     return "\n".join(parts)
 
@@ -168,34 +168,29 @@ def _section(section: Section) -> str:
 def _numbers(entries: list[dict[str, Any]]) -> str:
     rows = []
     for entry in entries:
-        interval = ""
-        if entry.get("low") is not None and entry.get("high") is not None:
-            interval = f"{_short(entry['low'])} to {_short(entry['high'])}"
         seeds = entry.get("seeds")
         seeds = ", ".join(map(str, seeds)) if isinstance(seeds, list) else "" if seeds is None else str(seeds)
-        value = value_text({**entry, "low": None, "high": None})
-        rows.append(
-            f'<tr><th scope="row">{escape(entry["name"])}</th><td class="number">{escape(value)}</td>'
-            f'<td class="number">{interval}</td><td class="number">{escape(seeds)}</td></tr>'
-        )
-    return (
-        '<div class="wide"><table><caption>Numbers</caption><thead><tr><th scope="col">What</th>'
-        '<th scope="col" class="number">Value</th><th scope="col" class="number">Interval</th>'
-        f'<th scope="col" class="number">Seeds</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+        rows.append({"what": entry["name"], "value": value_text(entry), "seeds": seeds})
+    if not any(row["seeds"] for row in rows):
+        rows = [{key: row[key] for key in ("what", "value")} for row in rows]
+    return _table({"kind": "table", "name": "Numbers", "rows": rows})
 
 
 def _table(entry: dict[str, Any]) -> str:
     rows = entry["rows"]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    numeric = {column for column in columns if all(_is_number(row.get(column)) for row in rows)}
+    head = "".join(f'<th scope="col"{_NUMBER if column in numeric else ""}>{escape(column)}</th>' for column in columns)
     body = "".join("<tr>" + "".join(_cell(row.get(column)) for column in columns) + "</tr>" for row in rows)
-    kind = " answers" if entry["kind"] == "answers" else ""
     note = f'<p class="quiet">{escape(entry["note"])}</p>' if entry.get("note") else ""
     return (
-        f'<div class="wide{kind}"><table><caption>{escape(entry["name"])}</caption>'
+        f'<div class="wide {entry["kind"]}"><table><caption>{escape(entry["name"])}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
     )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:
@@ -205,8 +200,8 @@ def _cell(value: Any) -> str:
             value[1], '<span class="bad" aria-label="wrong">✗</span> '
         )
         return f"<td>{mark}{escape(str(value[0]))}</td>"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f'<td class="number">{_short(value)}</td>'
+    if _is_number(value):
+        return f"<td{_NUMBER}>{_short(value)}</td>"
     return f"<td>{escape('' if value is None else str(value))}</td>"
 
 

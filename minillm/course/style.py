@@ -37,9 +37,10 @@ main > section {
 }
 .quiet { color: var(--quiet); font-size: .9rem; margin: 0 0 .75rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; width: 100%; font-size: .95rem; }
+table { border-collapse: collapse; font-size: .95rem; min-width: 50%; }
+.overview table, .answers table { width: 100%; }
 caption { text-align: left; font-weight: 600; padding: .25rem 0 .4rem; }
-th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); }
+th, td { text-align: left; vertical-align: top; padding: .45rem 1.5rem .45rem 0; border-bottom: 1px solid var(--line); }
 thead th { font-size: .8rem; font-weight: 600; color: var(--quiet); }
 tbody th { font-weight: 500; }
 tfoot th, tfoot td { border-bottom: 0; font-weight: 600; }
@@ -69,6 +70,12 @@ footer dd { margin: 0; overflow-wrap: anywhere; }
   h1 { font-size: 1.6rem; }
   header, main, footer { padding-left: .75rem; padding-right: .75rem; }
   main > section { padding: 1rem; }
+  table { width: 100%; }
+  th, td { padding-right: .75rem; }
+  .overview thead { display: none; }
+  .overview tr { display: grid; grid-template-columns: 1fr auto 4rem; border-bottom: 1px solid var(--line); }
+  .overview th, .overview td { border: 0; padding-right: 0; }
+  .overview td:last-child { grid-column: 1 / -1; padding-top: 0; }
   footer dl { grid-template-columns: 1fr; }
   footer dt { margin-top: .4rem; }
 }

@@ -28,9 +28,8 @@ def test_numbers_tables_and_answers_come_back(folder):
     record_table("rates", [{"kind": "fact", "share": 0.5}], note="greedy")
     record_answers("samples", [{"prompt": "hello", "base": ("no", False), "sft": ("yes", True)}])
     number, table, answers = load(folder / "03.jsonl")
-    assert number == {
-        "kind": "number", "name": "loss", "value": 1.5, "unit": "nats/token", "low": 1.0, "high": 2.0, "seeds": [0, 1, 2],
-    }  # fmt: skip
+    expected = {"name": "loss", "value": 1.5, "unit": "nats/token", "low": 1.0, "high": 2.0, "seeds": [0, 1, 2]}
+    assert number == {"kind": "number", **expected}
     assert table["rows"] == [{"kind": "fact", "share": 0.5}] and table["note"] == "greedy"
     assert answers["rows"][0]["sft"] == ["yes", True]
 

@@ -128,8 +128,9 @@ def test_a_stopped_run_leaves_no_process_and_no_half_notebook_and_goes_on(toy, s
 import sys
 from pathlib import Path
 from minillm import paths
-for name in ("ROOT", "WORK", "RUNS", "EXERCISES"):
-    setattr(paths, name, Path({str(toy.root)!r}) / {{"ROOT": ".", "EXERCISES": "tests/exercises"}}.get(name, name.lower()))
+places = {{"ROOT": ".", "WORK": "work", "RUNS": "runs", "EXERCISES": "tests/exercises"}}
+for name, place in places.items():
+    setattr(paths, name, Path({str(toy.root)!r}) / place)
 from minillm.course.run import main
 sys.exit(main(["--work", "mine", "--lesson", "01"]))
 """
