@@ -19,7 +19,7 @@ from . import corpus, facts, requests
 TRAIN_FILES, DOCUMENTS_PER_FILE = 3, 30_000
 VALIDATION_DOCUMENTS = 4_000
 VALIDATION_SEED = 100  # the training files have the seeds 1, 2, ...
-VOCABULARY = 960
+VOCABULARY = 1_000
 
 
 def contents() -> dict[str, str]:

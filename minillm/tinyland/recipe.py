@@ -17,8 +17,8 @@ class Pretraining:
     layers: int = 4
     heads: int = 4
     context_length: int = 256
-    length: int = 64
-    batch_size: int = 32
+    length: int = 128
+    batch_size: int = 16
     steps: int = 2000
     peak: float = 6e-3  # learning rate after the warm-up
     warmup: int = 60
