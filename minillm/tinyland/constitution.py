@@ -148,13 +148,15 @@ def revision_document(principle: Principle, request: Request, draft: str) -> str
 def documents() -> Distribution:
     """Corpus source: drafts with their critiques, broken ones followed by their revision half of the time.
 
-    Every principle alike; in each, broken and kept drafts alike. Safety is asked of plain how-to questions only.
+    Every principle alike; in each, broken and kept drafts alike. One document in fifty only states a principle.
     """
-    return mix(*[
-        (1.0, mix((0.5, uniform(critique_document(p, r, d) for r, d in drafts)),
-                  (0.5, uniform(revision_document(p, r, d) for r, d in drafts))))
-        for p in PRINCIPLES for drafts in _example_drafts(p)
-    ])  # fmt: skip
+    parts = [(0.02, uniform(principle.text for principle in PRINCIPLES))]
+    for principle in PRINCIPLES:
+        for drafts in _example_drafts(principle):
+            share = 0.98 / (4 * len(PRINCIPLES))
+            parts.append((share, uniform(critique_document(principle, r, draft) for r, draft in drafts)))
+            parts.append((share, uniform(revision_document(principle, r, draft) for r, draft in drafts)))
+    return mix(*parts)
 
 
 def _example_drafts(principle: Principle) -> tuple[list[tuple[Request, str]], list[tuple[Request, str]]]:
