@@ -32,7 +32,7 @@ class Config:
             object.__setattr__(self, "hidden", 4 * self.dim)
         for name in ("vocab_size", "context_length", "dim", "layers", "heads", "hidden"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         if self.dim % self.heads:
             raise ValueError(f"dim must be a multiple of heads, got dim {self.dim} and {self.heads} heads")
@@ -101,6 +101,10 @@ class Cache:
     @property
     def length(self) -> int:
         return self.layers[0].length
+
+    @property
+    def rows(self) -> int:
+        return self.layers[0].keys.shape[0]
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but those whose numbers are given, (B',) long."""
@@ -208,6 +212,8 @@ class Transformer(nn.Module):
             raise ValueError(f"{past + T} tokens do not fit into a context of {self.config.context_length}")
         if cache is not None and past + T > cache.capacity:
             raise ValueError(f"{past + T} tokens do not fit into a cache for {cache.capacity}")
+        if cache is not None and cache.rows != x.shape[0]:
+            raise ValueError(f"a cache for {cache.rows} rows cannot take {x.shape[0]}")
         if mask is not None and mask.shape != (x.shape[0], past + T):
             raise ValueError(f"mask must be (B, S) = {(x.shape[0], past + T)}, got {tuple(mask.shape)}")
         if mask is None or bool(mask.all()):

@@ -125,7 +125,7 @@ def _draw(
     """
     V = logprobs.shape[1]
     if temperature == 0:
-        return logprobs.argmax(-1), torch.zeros_like(uniform)
+        return logprobs.argmax(-1), logprobs.new_zeros(len(logprobs))
     probs = (logprobs / temperature).softmax(-1)  # (R, V)
     ranked = None
     if (top_k is not None and top_k < V) or (top_p is not None and top_p < 1):
