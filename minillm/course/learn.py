@@ -81,7 +81,9 @@ def next_lesson(there: list[Lesson]) -> Lesson:
 def start(lesson: Lesson, port: int | None, browser: bool) -> int:
     """Run JupyterLab on the lesson until it is ended. Returns its exit status."""
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={paths.WORK}", "--ServerApp.answer_yes=True"]
-    command += [f"--LabApp.default_url=/lab/tree/{lesson.work_notebook.name}", "--ServerApp.log_level=WARN"]
+    command += [f"--LabApp.default_url=/lab/tree/{lesson.work_notebook.name}", "--log-level=ERROR"]
+    command += ["--LabApp.log_level=ERROR", "--LabApp.extension_manager=readonly"]  # the other kind asks the network what there is
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in most containers
     command += [f"--port={port}"] if port else []
     command += [] if browser else ["--no-browser"]
     try:
@@ -91,8 +93,8 @@ def start(lesson: Lesson, port: int | None, browser: bool) -> int:
     while True:
         try:
             return server.wait()
-        except KeyboardInterrupt:  # JupyterLab got it too, and is on its way out
-            continue
+        except KeyboardInterrupt:  # from a terminal JupyterLab got it too; asked twice, it ends once
+            server.terminate()
 
 
 def environment() -> dict[str, str]:
@@ -111,7 +113,7 @@ def environment() -> dict[str, str]:
 def _settings(home: Path) -> Path:
     """Write the kernel and the settings that JupyterLab reads from ``home``."""
     kernel = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"],
         "display_name": "Python 3 (minillm)",
         "language": "python",
     }
