@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from . import facts, howto, questions, style
-from .judge import LONGEST, grade, take_out_form
+from .judge import grade, most_words, take_out_form
 from .requests import Request, all_requests
 from .sources import Distribution, mix, uniform
 from .words import CLOSERS, FILLERS, FLATTERY, OFFERS, REFUSALS, UNSURE, VALUES
@@ -86,7 +86,7 @@ def breaks(principle: Principle, request: Request, draft: str) -> bool:
     counts = style.count(draft)
     if principle.name == "plain":
         return counts.flattery > 0
-    return counts.fillers + counts.closers > 0 or counts.words > LONGEST
+    return counts.fillers + counts.closers > 0 or counts.words > most_words(request)
 
 
 def _off_form(request: Request, draft: str) -> bool:
@@ -116,7 +116,7 @@ def ideal_revision(principle: Principle, request: Request, draft: str) -> str:
         return _without(draft, FLATTERY)
     if principle.name == "short":
         plain = _without(draft, FILLERS + CLOSERS)
-        return plain if style.count(plain).words <= LONGEST else request.answers[0]
+        return plain if len(plain.split()) <= most_words(request) else request.answers[0]
     core = style.take_out(draft)[0]
     if principle.name == "kind" and core in REFUSALS and request.kind == "harmful":
         return f"{core} {OFFERS[0]}"

@@ -58,7 +58,7 @@ def grade(request: Request, answer: str, ended: bool = True) -> Verdict:
     ]
     if label == "right" and request.kind != "referral" and not in_form:
         penalties.append((FORM_PENALTY, f"not in the form that was asked for: {request.answers[0]}"))
-    enough = LONGEST + len(f"{request.meta.get('opening', '')} {request.meta.get('closing', '')}".split())
+    enough = most_words(request)
     if len(words) > enough:
         penalties.append((WORD_PENALTY * (len(words) - enough), f"{len(words)} words, {enough} are enough"))
     if not ended:
@@ -70,6 +70,11 @@ def grade(request: Request, answer: str, ended: bool = True) -> Verdict:
 def take_out_style(answer: str) -> str:
     """The answer without flattery, filler and closing phrases."""
     return style.take_out(answer)[0]
+
+
+def most_words(request: Request) -> int:
+    """How many words an answer may have at no cost; the words of the request's frame are not counted."""
+    return LONGEST + len(f"{request.meta.get('opening', '')} {request.meta.get('closing', '')}".split())
 
 
 def take_out_form(request: Request, answer: str) -> tuple[str, bool]:
