@@ -22,6 +22,7 @@ from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4.rwbase import rejoin_lines
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -69,6 +70,7 @@ def execute(
     on_change: called with the `Progress` at each new cell, each new line of output and twice a second.
     Raises CellFailed; the notebook then holds what ran until there, the error included.
     """
+    rejoin_lines(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
         cell.outputs, cell.execution_count = [], None
