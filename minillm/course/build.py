@@ -216,7 +216,7 @@ def _execute(notebook: Notebook, lesson: Lesson) -> None:
 
     from minillm.course.execute import CellFailed, Progress, execute
 
-    node = nbformat.from_dict(notebook)
+    node = nbformat.reads(dumps(notebook), as_version=4)
     environment = {"MINILLM_SOURCE": "reference", "MINILLM_LESSON": lesson.id}
     with tqdm(total=0, desc=lesson.name, unit="cell", file=sys.stderr) as bar:
 

@@ -89,7 +89,7 @@ def _not_ready(exercise: Exercise, namespace: dict[str, Any]) -> str | None:
     run = next((run for run in reversed(_runs) if _defines(run.source, name)), None)
     if run is not None and run.error is not None and (target is None or _source(target) != run.source.strip()):
         old = "" if target is None else f", so {name} is still the one from before"
-        return f"not checked: its cell stopped with {run.error}{old}. Correct that and run it again."
+        return f"not checked: its cell {run.error}{old}. Correct that and run it again."
     if target is None:
         return (
             f"not checked: there is no {name} yet. Run the cell of exercise {exercise.number} first, then check again."
@@ -99,7 +99,7 @@ def _not_ready(exercise: Exercise, namespace: dict[str, Any]) -> str | None:
         return "not checked: the cell has changed since it was last run. Run it, then check again."
     if not callable(target):
         kind = type(target).__name__
-        return f"not checked: {name} is no function but a {kind}. Some cell gave its name away; run its cell again."
+        return f"not checked: {name} is of type {kind}, because some cell uses its name. Run its own cell again."
     return None
 
 
@@ -143,7 +143,7 @@ def _notebook_path(namespace: dict[str, Any]) -> Path | None:
 def _stopped(name: str, target: Any, stop: KeyboardInterrupt, seconds: float) -> str:
     from minillm.course.handle import LocalHandle
 
-    place = LocalHandle(target, name).place(stop) if callable(target) else None
+    place = LocalHandle(target, name).place(stop.__traceback__) if callable(target) else None
     text = f"{name}   stopped after {seconds:.0f} s. Is there a loop that never ends?"
     return f"{text}\n  It was here. {place}" if place else text
 
@@ -152,7 +152,8 @@ def text_of(result: "Result") -> str:
     """What the student reads: the line with the points, and below it what to do."""
     head = f"{result.exercise}   {result.points}/{result.out_of}   "
     if result.status == "pass":
-        lines = [f"{head}{result.properties} properties hold   ({result.seconds:.1f} s)"]
+        hold = "1 property holds" if result.properties == 1 else f"{result.properties} properties hold"
+        lines = [f"{head}{hold}   ({result.seconds:.1f} s)"]
         return "\n".join([*lines, *([f"  {result.message}"] if result.message else []), f"  {_next(result.exercise)}"])
     if result.status == "not attempted":
         todo = "not attempted: write it where `raise NotImplementedError` stands, run the cell, then check again."
@@ -201,7 +202,7 @@ def _shell() -> Any:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of one cell: its text, when it ended, and the error it ended with."""
+    """One run of one cell: its text, when it ended, and how it failed, in words that follow "its cell"."""
 
     source: str
     time: float
@@ -216,9 +217,11 @@ def _note(result: Any) -> None:
     problem = result.error_before_exec or result.error_in_exec
     error = None
     if problem is not None:
-        where = f" in line {problem.lineno}" if isinstance(problem, SyntaxError) and problem.lineno else ""
-        message = (problem.msg if isinstance(problem, SyntaxError) else str(problem)).splitlines()
-        error = f"{type(problem).__name__}{where}" + (f" ({message[0]})" if message else "")
+        if isinstance(problem, SyntaxError):
+            error = f"is not valid Python yet (line {problem.lineno}: {problem.msg})"
+        else:
+            message = str(problem).splitlines()
+            error = f"stopped with {type(problem).__name__}" + (f" ({message[0]})" if message else "")
     _runs.append(_Run(result.info.raw_cell or "", time.time(), error))
 
 

@@ -139,7 +139,7 @@ def _setup(
 ) -> None:
     """Run what the cell of ``exercise`` stands on: setup cells, earlier exercises, helpers that it names."""
     for position, cell in enumerate(cell for cell in cells if cell.kind == "code" and cell.has("setup")):
-        _run_cell(cell.source, f"<cell setup {position + 1}>", module, exercise.name)
+        _run_cell(cell.source, f"<cell setup {position + 1}>", module, "the setup")
     for earlier in lesson.exercises[: lesson.exercises.index(exercise)]:
         if re.search(rf"\b{earlier.name}\b", source):
             vars(module)[earlier.name] = give(earlier.name)
@@ -212,6 +212,18 @@ def find(cells: Iterable[Cell], exercise: Exercise) -> Found:
     attempted = [cell for cell in chosen if not is_blank(cell.source, exercise, cell.metadata.get("stub"))]
     cell = (attempted or chosen)[-1]
     return Found(exercise, cell.source, not attempted)
+
+
+def holds_any(path: Path, lesson: Lesson) -> bool:
+    """Does a notebook hold an exercise of this lesson? True also where it cannot be read, so that this is said."""
+    try:
+        cells = read_notebook(path)
+    except NotebookError:
+        return True
+    names = {exercise.name for exercise in lesson.exercises}
+    return any(cell.exercise in names for cell in cells) or any(
+        defines(cell.source, name) for cell in cells if cell.kind == "code" for name in names
+    )
 
 
 def defines(source: str, name: str) -> bool:
@@ -323,7 +335,7 @@ def _run_cell(source: str, filename: str, module: ModuleType, name: str) -> None
     except NotImplementedError as error:
         raise NotAttempted(f"{name}: {error}") from None
     except (Exception, SystemExit) as error:
-        place = LocalHandle(lambda: None, name).place(error)
+        place = LocalHandle(lambda: None, name).place(error.__traceback__)
         lines = [f"the cell of {name} stopped with {type(error).__name__}: {error}", *([place] if place else [])]
         raise CheckFailure("\n".join(lines)) from None
 

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -176,15 +177,16 @@ class LocalHandle:
                 f"your {self.name} changes its inputs in place (+=, *=, or a method that ends in _). Make a new tensor."
             )
         lines = [f"your {self.name} stopped with {kind}: {text}" if text else f"your {self.name} stopped with {kind}"]
-        if (place := self.place(error)) is not None:
+        if (place := self.place(error.__traceback__)) is not None:
             lines.append(place)
         if args or kwargs:
             lines.append(f"It was called with: {_arguments(args, kwargs)}")
         return "\n".join(lines)
 
-    def place(self, error: BaseException) -> str | None:
-        """The last line of the student's own code in a traceback: "Your code: gae, line 9:  ..."."""
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+    def place(self, trace: TracebackType | FrameType | None) -> str | None:
+        """The last line of the student's own code in a traceback or a stack: "Your code: gae, line 9:  ..."."""
+        stack = traceback.extract_stack(trace) if isinstance(trace, FrameType) else traceback.extract_tb(trace)
+        for frame in reversed(stack):
             if frame.filename in self.files or _is_cell(frame.filename):
                 line = linecache.getline(frame.filename, frame.lineno or 0).strip() or frame.line or ""
                 return f"Your code: {_function(frame.name, self.name)}, line {frame.lineno}:  {line}"
@@ -345,9 +347,13 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
 
 def _arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> str:
     def brief(value: Any) -> str:
+        if isinstance(value, Prop):
+            return type(value).__name__
         if isinstance(value, Tensor):
-            return f"tensor{shape(value)}"
-        return type(value).__name__ if isinstance(value, Prop) else clip(value, 40)
+            return f"tensor {shape(value)}"
+        if isinstance(value, (list, tuple, dict)) and ("tensor(" in repr(value) or len(repr(value)) > 60):
+            return describe(value)
+        return clip(value, 60)
 
     return ", ".join([*map(brief, args), *(f"{key}={brief(value)}" for key, value in kwargs.items())])
 

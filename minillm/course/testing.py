@@ -199,7 +199,9 @@ def time_limit(seconds: float, name: str, handle: Any = None) -> Iterator[None]:
         return
 
     def stop(_: int, frame: FrameType | None) -> None:
-        raise TooLong(f"your {name} was still running after {seconds:g} seconds: is there a loop that never ends?")
+        place = LocalHandle(lambda: None, name).place(frame) if handle is None else handle.place(frame)
+        text = f"your {name} was still running after {seconds:g} seconds: is there a loop that never ends?"
+        raise TooLong(f"{text}\n{place}" if place else text)
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""Properties of the tokenizer: exact round trips, merges as the plain algorithm makes them, wrong files told in words."""
+"""Properties of the tokenizer: exact round trips, the merges of the plain algorithm, wrong files told in words."""
 
 import json
 from collections import Counter
