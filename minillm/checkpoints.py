@@ -104,7 +104,8 @@ def load_head(path: Path | str, device: str = "cpu") -> ScalarHead | None:
 def write(path: Path | str, tensors: dict[str, Tensor], header: dict[str, Any]) -> Path:
     """Write named tensors and a JSON header with a checksum, in one step."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    header = header | {"format": FORMAT, "checksum": _checksum(tensors)}
+    header = json.loads(json.dumps(header | {"format": FORMAT}))  # as it will be read: keys are text
+    header["checksum"] = _checksum(tensors, header)
     return atomic_write(path, save_tensors(tensors, {"minillm": json.dumps(header)}))
 
 
@@ -127,8 +128,8 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f'{path} has another format than "{FORMAT}"; a newer minillm may have written it')
-    if header.pop("checksum", None) != _checksum(tensors):
-        raise CheckpointError(f"{path} is damaged: its weights do not give the checksum that it states")
+    if header.pop("checksum", None) != _checksum(tensors, header):
+        raise CheckpointError(f"{path} is damaged: what it holds does not give the checksum that it states")
     return tensors, header
 
 
@@ -189,8 +190,9 @@ def _as_half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.half() for name, value in tensors.items()}
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _checksum(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
+    """sha256 over the header, but for the checksum itself, and all tensors."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode("utf-8"))
     for name in sorted(tensors):
         digest.update(name.encode("utf-8"))
         digest.update(tensors[name].flatten().view(torch.uint8).numpy().data)

@@ -8,6 +8,7 @@ MINILLM_SOURCE=reference, as in the main job, both use runs/latest/checkpoints i
 nor does a run that MINILLM_SMOKE cuts short.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from minillm import checkpoints, paths
 from minillm.checkpoints import CheckpointError, Header
 from minillm.model import ScalarHead, Transformer
 from minillm.tokenizer import Tokenizer
+
+TOKENIZER = paths.DATA / "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class LoadedStage:
 
 def stage_path(stage: str) -> Path:
     """Where `save_stage` writes: work/checkpoints, or the folder of the run if that is not for the student to keep."""
+    if not re.fullmatch(r"[a-z0-9_.-]*[a-z0-9]", stage):
+        raise ValueError(f'a stage has a name such as "base" or "sft-seed1", in small letters, got {stage!r}')
     folder = paths.WORK if paths.source() == "mine" and not paths.smoke() else paths.run_dir()
     return folder / "checkpoints" / f"{stage}.safetensors"
 
@@ -42,7 +47,7 @@ def load_stage(stage: str, device: str = "cpu") -> LoadedStage:
     A checkpoint of yours that cannot be used (damaged, or made with another tokenizer) is named, left as it is, and
     the reference is taken instead. Raises CheckpointError where there is none, or it cannot be used either.
     """
-    tokenizer = Tokenizer.load()
+    tokenizer = Tokenizer.load(TOKENIZER)
     own = stage_path(stage)
     owner = "your own" if paths.source() == "mine" else "this run's"
     if own.exists():
@@ -69,7 +74,7 @@ def save_stage(
 ) -> Path:
     """Save a stage where `load_stage` finds it, and print where."""
     path = stage_path(stage)
-    checkpoints.save(path, model, stage, Tokenizer.load().hash, seed=seed, extra=extra, head=head)
+    checkpoints.save(path, model, stage, Tokenizer.load(TOKENIZER).hash, seed=seed, extra=extra, head=head)
     print(f"{stage}: saved to {_shown(path)}")
     return path
 
