@@ -17,6 +17,7 @@
 The first ideal answer is the canonical one, in the words of the corpus.
 """  # noqa: E501
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
@@ -67,6 +68,7 @@ def all_requests(kind: str | None = None, split: str | None = None) -> list[Requ
 def _everything() -> tuple[Request, ...]:
     from . import domains, jobs  # they build Requests, so they import this module first
 
+    makers: tuple[Callable[[], list[Request]], ...]
     makers = (_facts, _unknowns, _sums, _lists, _descriptions, _opposites, _repeats, _howtos)
     makers += (jobs.requests, domains.health_requests)
     return tuple(request for make in makers for request in make())

@@ -41,8 +41,8 @@ def count(answer: str) -> Style:
     Style(flattery=1, fillers=0, closers=0, words=8)
     """
     _, taken = take_out(answer)
-    groups = (FLATTERY, FILLERS, CLOSERS)
-    return Style(*(sum(phrase in group for phrase in taken) for group in groups), len(answer.split()))
+    flattery, fillers, closers = (sum(p in group for p in taken) for group in (FLATTERY, FILLERS, CLOSERS))
+    return Style(flattery, fillers, closers, len(answer.split()))
 
 
 def decorate(
