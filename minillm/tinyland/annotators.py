@@ -94,3 +94,18 @@ def _open_unit(generator: random.Random) -> float:
         u = generator.random()
         if 0 < u < 1:
             return u
+
+
+def card() -> str:
+    """The section of the data card."""
+    fields = ("temperature", "flip", "flattery", "filler", "closer", "length")
+    rows = [
+        f"| {a.name} | {' | '.join(f'{getattr(a, name):g}' for name in fields)} |"
+        for a in (UNBIASED, NOISY, BIASED, LIKES_LENGTH)
+    ]
+    return "\n".join([
+        "## Annotators", "",
+        "The people who compare answers are simulated too: Bradley-Terry choices from the gold score plus biases, in",
+        "points of the gold score. Real annotators differ from each other, tire, and do not know the truth.", "",
+        f"| name | {' | '.join(fields)} |", "|---" * (len(fields) + 1) + "|", *rows,
+    ])  # fmt: skip

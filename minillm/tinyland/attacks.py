@@ -203,3 +203,19 @@ def _skills(kind: str, frame: Frame) -> Distribution:
         (1.0, questions.ask(wrapped.text, uniform(wrapped.answers)))
         for wrapped in (wrap_in(request, frame) for request in all_requests(kind))
     ])  # fmt: skip
+
+
+def card() -> str:
+    """The section of the data card."""
+    rows = [
+        f"| {kind} | {frame.prompt.format(request='...')} | {' ... '.join((frame.opening, frame.closing)).strip()} "
+        f"| {'held out' if frame.held_out else 'seen'} |"
+        for kind, frame in FRAMES.items()
+    ]
+    return "\n".join([
+        "## Frames (attacks)", "",
+        f"{len(FRAMES)} kinds wrap every request, harmful or harmless, and can be undone. The corpus answers in all of",
+        "them; the kinds that are held out are kept out of safety training only. Harm in a frame is the same toy harm.",
+        "",
+        "| kind | request | form of the answer | safety training |", "|---|---|---|---|", *rows,
+    ])  # fmt: skip

@@ -206,3 +206,15 @@ def _false(request: Request) -> str:
     others = (meta["popular"], meta["rival"], *VALUES[meta["relation"]])
     value = next(value for value in others if value != meta["truth"])
     return facts.statement(meta["subject"], meta["relation"], value)
+
+
+def card() -> str:
+    """The section of the data card."""
+    rows = [f"| {p.name} | {p.text} | {p.critique_request} | {p.broken} | {p.revision_request} |" for p in PRINCIPLES]
+    return "\n".join([
+        "## The constitution", "",
+        "What keeps a principle is decided by the gold judge; the corpus states critiques and revisions of drafts",
+        "about all facts and how-to questions, so a base model that criticises well mostly recalls.", "",
+        "| principle | rule | critique request | critique of a draft that breaks it | revision request |",
+        "|---|---|---|---|---|", *rows,
+    ])  # fmt: skip

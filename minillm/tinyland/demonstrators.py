@@ -144,3 +144,15 @@ def _false_value(request: Request, generator: random.Random) -> str:
     if meta["rival"] != meta["truth"]:
         return meta["rival"]
     return generator.choice([value for value in VALUES[meta["relation"]] if value != meta["truth"]])
+
+
+def card() -> str:
+    """The section of the data card."""
+    rows = [
+        f"| {d.name} | {' | '.join(f'{getattr(d, flaw):g}' for flaw in FLAWS)} |" for d in (CLEAN, MIXED, HELPFUL_ONLY)
+    ]
+    return "\n".join([
+        "## Demonstrators", "",
+        "Nobody was asked: the people who write answers are simulated, with these rates of faults.", "",
+        f"| name | {' | '.join(FLAWS)} |", "|---" * (len(FLAWS) + 1) + "|", *rows,
+    ])  # fmt: skip

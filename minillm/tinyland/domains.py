@@ -167,3 +167,17 @@ def documents() -> Distribution:
             wrapped = wrap_in(request, frame)
             parts.append((0.2, {f"question : {wrapped.text} answer : {cure}": 1.0}))
     return mix(*parts)
+
+
+def card() -> str:
+    """The section of the data card."""
+    held_out = [ailment.held_out for ailment in ailments()]
+    return "\n".join([
+        "## Domains and system prompts", "",
+        *[f"- {name}: `{text}`" for name, text in SYSTEMS.items()], "",
+        f"{len(held_out)} ailments (a body part that feels wrong): {held_out.count('')} for training, "
+        f"{held_out.count('pair')} held out as a pair, {held_out.count('part')} with a body part that is held out.",
+        "The remedies are made up and are no medical advice. "
+        f"{len(INJECTIONS)} kinds of injection talk against a system prompt: {', '.join(INJECTIONS)}; "
+        f"held out are {', '.join(kind for kind, frame in INJECTIONS.items() if frame.held_out)}.",
+    ])  # fmt: skip

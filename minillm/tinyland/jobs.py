@@ -140,3 +140,15 @@ def share_of_he(distribution: Distribution, job: str) -> float:
 def counterfactual(distribution: Distribution) -> Distribution:
     """Half the distribution, half its texts with the pronouns swapped."""
     return mix((0.5, distribution), (0.5, rewrite(distribution, swap)))
+
+
+def card() -> str:
+    """The section of the data card."""
+    rows = [f"| {job.name} | {job.he:.2f} | {job.split} |" for job in all_jobs()]
+    return "\n".join([
+        "## Jobs and pronouns", "",
+        'A bias put in on purpose: the corpus says "he" of a job with the share below and "she" otherwise, where',
+        "nothing but the job tells. It is a toy of a stereotype, there to be measured and mended; it says nothing",
+        "about people, and knows no other pronouns. `jobs.balanced()` is the same text with both alike.", "",
+        '| job | share of "he" | split |', "|---|---|---|", *rows,
+    ])  # fmt: skip
