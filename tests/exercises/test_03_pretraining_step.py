@@ -109,7 +109,7 @@ SLIPS = {
 }
 
 
-def check_training(handle, seed, rounds, max_norm=LOOSE, lr=0.1, adam=None, stale=False, scale=2.0) -> None:
+def check_training(handle, seed, rounds, max_norm=LOOSE, lr=0.3, adam=None, stale=False, scale=2.0) -> None:
     """Several steps with one live model and optimiser: the weights and the loss after each."""
     model = toy(seed, stale, scale)
     optimizer = AdamW(model, lr=lr, **adam) if adam else SGD(model, lr=lr)
@@ -159,13 +159,13 @@ def test_training_step_one_step(handle, seed):
 @exercise("training_step", "step after step, and a gradient left over from before")
 def test_training_step_zeroes_gradients(handle, seed):
     rounds = [micro_batches(seed + i, 1) for i in range(0, 6, 2)]
-    check_training(handle, seed, rounds, stale=True, lr=0.03)
+    check_training(handle, seed, rounds, stale=True, lr=0.3)
 
 
 @exercise("training_step", "the mean of several micro-batches")
 def test_training_step_accumulates(handle, seed):
-    check_training(handle, seed, [micro_batches(seed, 4)], lr=0.03)
-    check_training(handle, seed, [micro_batches(seed + 2, 3), micro_batches(seed + 4, 2)], lr=0.03, stale=True)
+    check_training(handle, seed, [micro_batches(seed, 4)], lr=0.3)
+    check_training(handle, seed, [micro_batches(seed + 2, 3), micro_batches(seed + 4, 2)], lr=0.3, stale=True)
 
 
 @exercise("training_step", "long gradients are clipped, short ones are left alone")
@@ -174,8 +174,8 @@ def test_training_step_clips(handle, seed):
     start = [toy(seed, scale=8.0).embed.double(), toy(seed, scale=8.0).head.double()]
     gradients = [torch.stack(loss_and_gradient(start, batch)[1]) for batch in batches]
     norm = (sum(gradients) / 3).norm().item()
-    check_training(handle, seed, [batches], max_norm=norm / 4, lr=0.01, scale=8.0)
-    check_training(handle, seed, [batches], max_norm=norm * 1.5, lr=0.01, scale=8.0)
+    check_training(handle, seed, [batches], max_norm=norm / 4, lr=0.1, scale=8.0)
+    check_training(handle, seed, [batches], max_norm=norm * 1.5, lr=0.1, scale=8.0)
 
 
 @exercise("training_step", "four steps of AdamW with decay, accumulation and clipping together")
