@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from minillm import paths
 from minillm.course import catalogue
 
 
@@ -22,7 +21,3 @@ def pytest_configure(config: pytest.Config) -> None:
     work = config.getoption("--work")
     if work is not None and not Path(work).exists():
         raise pytest.UsageError(f"--work {work}: there is no such file or folder")
-    config.stash[WORK] = Path(work).resolve() if work else paths.WORK
-
-
-WORK = pytest.StashKey[Path]()

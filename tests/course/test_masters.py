@@ -52,7 +52,7 @@ def test_each_blank_of_a_class_raises(lesson: Lesson) -> None:
 def test_a_worked_solution_has_no_markers(lesson: Lesson) -> None:
     worked = masters.worked(cell_of("Gate").source)
     assert masters.BEGIN not in worked and masters.END not in worked and "chunk(3, -1)" in worked
-    assert [line.strip() for line in masters.hidden(cell_of("total").source)][0] == "scaled = scale(x)"
+    assert masters.hidden(cell_of("total").source)[0].strip() == "scaled = scale(x)"
 
 
 def test_a_header_line_comes_from_the_catalogue(lesson: Lesson) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from minillm import paths
 from minillm.course import catalogue, exercises, testing
 from minillm.course.expect import CheckFailure, NotAttempted
 from minillm.course.handle import LocalHandle
@@ -30,11 +31,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of an exercise, gates included, can be picked with -m or -k and the name of the exercise."""
     for item in items:
-        name = getattr(getattr(item, "function", None), "exercise", None)
-        if name is not None:
+        if (name := exercise_of(item)) is not None:
             item.add_marker(getattr(pytest.mark, name))
             item.extra_keyword_matches.add(name)
+
+
+def exercise_of(item: pytest.Item) -> str | None:
+    """The exercise that a test is about, or None."""
+    if hasattr(getattr(item, "function", None), "exercise"):
+        return item.function.exercise
+    values = getattr(getattr(item, "callspec", None), "params", {})
+    return values.get("name") or getattr(values.get("sample"), "exercise", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an exercise test as ``check`` does: quietly, for so long at most, and with words for an odd result."""
+    if not hasattr(pyfuncitem.function, "exercise"):
+        return None
+    handle, seed = pyfuncitem.funcargs["handle"], pyfuncitem.funcargs["seed"]
+    with testing.quiet(), testing.time_limit(testing.LIMIT, handle.name, handle):
+        testing.run_property(pyfuncitem.function, handle, seed)
+    return True
 
 
 @pytest.fixture
@@ -44,13 +64,10 @@ def seed() -> int:
 
 
 @pytest.fixture
-def handle(request: pytest.FixtureRequest) -> Iterator[LocalHandle]:
-    """The reference's handle, or the one on the student's own function."""
+def handle(request: pytest.FixtureRequest) -> LocalHandle:
+    """A handle on the reference, or on the student's own function."""
     name = request.function.exercise
-    target = exercises.reference(name) if request.param == "reference" else _own(request.config, name)
-    own = LocalHandle(target, name)
-    with testing.quiet(), testing.time_limit(testing.LIMIT, name):
-        yield own
+    return LocalHandle(exercises.reference(name) if request.param == "reference" else _own(request.config, name), name)
 
 
 @pytest.fixture
@@ -64,7 +81,9 @@ _loaded: dict[tuple[Path, str], object] = {}
 
 def _own(config: pytest.Config, name: str) -> object:
     """The student's function; the test is skipped where the blank is untouched."""
-    path = notebook_of(config.stash[config_key(config)], name)
+    path = notebook_of(Path(config.getoption("--work") or paths.WORK), name)
+    if path is None:
+        pytest.skip(f"another notebook: {name}")
     if (path, name) not in _loaded:
         try:
             with testing.quiet(), testing.time_limit(testing.LIMIT, name):
@@ -79,25 +98,25 @@ def _own(config: pytest.Config, name: str) -> object:
     return found
 
 
-def config_key(config: pytest.Config) -> pytest.StashKey:
-    """The key under which tests/conftest.py keeps the place of the student's work."""
-    return config.pluginmanager.get_plugin(str(Path(__file__).parent.parent / "conftest.py")).WORK
-
-
-def notebook_of(work: Path, name: str) -> Path:
-    """The notebook that holds an exercise: the file that was named, or the lesson's in the folder."""
-    return work if work.is_file() else work / f"{catalogue.lesson_of(name).name}.ipynb"
+def notebook_of(work: Path, name: str) -> Path | None:
+    """The notebook that an exercise is looked for in: its lesson's in a folder; a file only if it is of that lesson."""
+    lesson = catalogue.lesson_of(name)
+    if not work.is_file():
+        return work / f"{lesson.name}.ipynb"
+    return work if work.stem == lesson.name or exercises.holds_any(work, lesson) else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
     report = yield
-    name = getattr(getattr(item, "function", None), "exercise", None)
-    if name is None:
+    if not hasattr(getattr(item, "function", None), "exercise"):
         return report
+    name = item.function.exercise
     if call.excinfo is not None and call.excinfo.errisinstance((CheckFailure, exercises.NotebookError)):
         number = catalogue.exercise(name).number
         report.longrepr = f"{number} {name} - {item.function.words}:\n{call.excinfo.value}"
+        if isinstance(call.excinfo.value, testing.TooLong) and item.callspec.params["handle"] == "work":
+            _loaded.update({key: call.excinfo.value for key in _loaded if key[1] == name})  # waiting once is enough
     if report.when == "call" or report.outcome != "passed":
         item.config.stash[OUTCOMES][item.callspec.params["handle"]][name].append(report.outcome)
     return report
