@@ -146,12 +146,15 @@ class _ticking:
 
     def _tick(self) -> None:
         while not self.stop.wait(0.5):
-            try:
-                resident = psutil.Process(self.pid).memory_info().rss
-            except psutil.Error:
-                resident = 0
-            self.progress.peak_bytes = max(self.progress.peak_bytes, resident)
+            self._weigh()
             self.on_change(self.progress)
+
+    def _weigh(self) -> None:
+        try:
+            resident = psutil.Process(self.pid).memory_info().rss
+        except psutil.Error:
+            resident = 0
+        self.progress.peak_bytes = max(self.progress.peak_bytes, resident)
 
     def __enter__(self) -> None:
         self.thread.start()
@@ -159,6 +162,7 @@ class _ticking:
     def __exit__(self, *exception: object) -> None:
         self.stop.set()
         self.thread.join()
+        self._weigh()
 
 
 def _channel(folder: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -11,6 +12,7 @@ from pathlib import Path
 from minillm import paths
 from minillm.course import notebooks
 from minillm.course.catalogue import Lesson
+from minillm.course.names import UserError
 from minillm.files import atomic_write
 
 # Modules that only present or start things: a change in them leaves every result as it is.
@@ -60,8 +62,11 @@ class Job:
         path = self.origin(lesson)
         if not path.exists():
             return "-"
-        text = path.read_text(encoding="utf-8") if path.suffix == ".py" else notebooks.code_of(notebooks.read(path))
-        return hashlib.sha256(text.encode()).hexdigest()
+        content = path.read_bytes()
+        if path.suffix == ".ipynb":
+            with suppress(UserError):  # one that cannot be read counts by its bytes
+                content = notebooks.code_of(notebooks.read(path)).encode()
+        return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)

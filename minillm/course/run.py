@@ -106,14 +106,18 @@ def run(job: Job, notebook_of: Callable[[Job, Lesson], notebooks.Notebook] | Non
         key = job.key(lesson, [each for each in everything if each.id < lesson.id])
         before = results.get(lesson.id)
         if before and before.status == "done" and before.key == key and job.executed(lesson).exists():
-            screen.say(f"{title(lesson)}  kept from {before.finished}: nothing it depends on has changed")
+            screen.say(f"{title(lesson):<22} kept from {before.finished}: nothing it depends on has changed")
             continue
-        result = results[lesson.id] = _execute(job, lesson, key, screen, notebook_of(job, lesson))
+        try:
+            result = _execute(job, lesson, key, screen, notebook_of(job, lesson))
+        except UserError as problem:
+            result = Result("failed", key, 0.0, 0, time.strftime("%Y-%m-%d %H:%M"), str(problem))
+        results[lesson.id] = result
         save_results(job.folder, results)
         if result.status == "failed":
-            screen.say(f"{title(lesson)}  FAILED: {result.error}\n    kept in {job.executed(lesson)}")
+            screen.say(f"{title(lesson):<22} FAILED: {result.error}")
         else:
-            screen.say(f"{title(lesson)}  done in {result.seconds:.0f} s")
+            screen.say(f"{title(lesson):<22} done in {result.seconds:.0f} s")
     return {lesson.id: results[lesson.id] for lesson in job.lessons}
 
 

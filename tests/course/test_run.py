@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from conftest import code, notebook, text
+from toy_course import code, notebook, text
 
 from minillm import paths
 from minillm.course import catalogue, job, run
@@ -48,7 +48,7 @@ def test_a_failing_cell_is_named_and_what_ran_is_kept(toy, capsys):
     results = run.run(work, lambda job, lesson: cells("print('before')", failing, "print('after')"))
     said = capsys.readouterr().out
     assert results["02"].status == "failed"
-    assert "01 A toy  FAILED: cell 2 failed (def f():)" in said and "ZeroDivisionError: division by zero" in said
+    assert "FAILED: cell 2 failed (def f():)" in said and "ZeroDivisionError: division by zero" in said
     kept = work.executed(toy.lesson()).read_text()
     assert "before" in kept and "ZeroDivisionError" in kept
     assert "ZeroDivisionError" in run.write_report(work).read_text()
@@ -100,6 +100,15 @@ def test_the_students_own_notebooks_run_from_work(toy, capsys):
     assert toy.lesson().work_notebook.read_bytes() == before
     assert (paths.RUNS / "mine" / "report.html").exists()
     assert "answer 42 points" in capsys.readouterr().out
+
+
+def test_a_notebook_that_cannot_be_read_stops_no_other(toy, capsys):
+    toy.lesson("01").work_notebook.parent.mkdir()
+    toy.lesson("01").work_notebook.write_text("")
+    toy.write(toy.lesson("02").work_notebook, cells("1")["cells"])
+    assert run.main(["--work", "mine"]) == 1
+    said = capsys.readouterr().out
+    assert "01_toy.ipynb is empty" in said and "1 of 2 lessons failed" in said
 
 
 def test_a_damaged_state_file_counts_as_none(toy):

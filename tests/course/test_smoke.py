@@ -1,4 +1,4 @@
-"""Every lesson runs from top to bottom with the worked solutions, training cut short (`pytest -m "not slow"` skips it)."""
+"""Every lesson runs from top to bottom with the worked solutions, training cut short; `-m "not slow"` skips it."""
 
 import pytest
 
