@@ -6,6 +6,7 @@ machine. `--check` rebuilds in memory and names the files that differ.
 
 import argparse
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from minillm.paths import DATA
 from minillm.tokenizer import Tokenizer
 
 from . import corpus, facts, requests
+from .card import card
 
 TRAIN_FILES, DOCUMENTS_PER_FILE = 3, 30_000
 VALIDATION_DOCUMENTS = 4_000
@@ -30,30 +32,20 @@ def contents() -> dict[str, str]:
     files["corpus/validation.txt"] = _lines(corpus.documents(VALIDATION_DOCUMENTS, seed=VALIDATION_SEED))
     files["facts.jsonl"] = _json_lines(asdict(fact) for fact in facts.all_facts())
     files["requests.jsonl"] = _json_lines(asdict(request) for request in requests.all_requests())
+    tokenizer = Tokenizer.train(files["corpus/train-1.txt"].splitlines(), VOCABULARY)
+    files["tokenizer.json"] = _tokenizer_file(tokenizer)
+    files["README.md"] = card({name: len(text) for name, text in files.items()}, tokenizer)
     return files
 
 
-def train_tokenizer(files: dict[str, str]) -> Tokenizer:
-    """The shipped tokenizer: byte-pair merges of the first training file."""
-    return Tokenizer.train(files["corpus/train-1.txt"].splitlines(), VOCABULARY)
-
-
 def write(folder: Path = DATA) -> list[Path]:
-    """Write every file, and the tokenizer trained on them, under the folder."""
-    files = contents()
-    written = [atomic_write(folder / name, text) for name, text in files.items()]
-    return [*written, train_tokenizer(files).save(folder / "tokenizer.json")]
+    """Write every file under the folder."""
+    return [atomic_write(folder / name, text) for name, text in contents().items()]
 
 
 def differences(folder: Path = DATA) -> list[str]:
     """The names of the files under the folder that are missing or not what the code writes."""
-    files = contents()
-    wrong = [name for name, text in files.items() if _read(folder / name) != text.encode("utf-8")]
-    try:
-        same = Tokenizer.load(folder / "tokenizer.json").hash == train_tokenizer(files).hash
-    except ValueError:
-        same = False
-    return wrong if same else [*wrong, "tokenizer.json"]
+    return [name for name, text in contents().items() if _read(folder / name) != text.encode("utf-8")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
+
+
+def _tokenizer_file(tokenizer: Tokenizer) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return tokenizer.save(Path(folder) / "tokenizer.json").read_text(encoding="utf-8")
 
 
 def _lines(texts: Iterable[str]) -> str:

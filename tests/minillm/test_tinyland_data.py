@@ -6,7 +6,8 @@ import pytest
 
 from minillm.paths import DATA
 from minillm.tinyland import build, corpus
-from minillm.tinyland.requests import all_requests
+from minillm.tinyland.requests import KINDS, all_requests
+from minillm.tinyland.splits import SPLITS
 from minillm.tokenizer import SPECIALS, Tokenizer
 
 GENERATED = [path for path in DATA.rglob("*") if path.suffix in (".txt", ".jsonl", ".json")]
@@ -65,8 +66,22 @@ def test_an_encoded_document_begins_with_doc_and_decodes_to_itself(tokenizer):
         assert tokenizer.decode(ids[1:]) == text
 
 
-def test_the_data_card_names_every_file_and_the_licence():
+def test_the_data_card_names_every_file_every_kind_and_the_licence():
     card = (DATA / "README.md").read_text(encoding="utf-8")
-    assert "licence" in card.lower()
-    missing = [path.name for path in GENERATED if path.name not in card and "train-" not in path.name]
-    assert not missing
+    for needed in (
+        "Licence",
+        "facts.jsonl",
+        "requests.jsonl",
+        "tokenizer.json",
+        "corpus/validation.txt",
+        *KINDS,
+        *corpus.MIX,
+    ):
+        assert needed in card, needed
+
+
+def test_the_data_card_counts_what_there_is():
+    card = (DATA / "README.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        counts = " | ".join(str(len(all_requests(kind, split))) for split in SPLITS)
+        assert f"| {kind} | {counts} |" in card, kind
