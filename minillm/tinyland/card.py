@@ -33,9 +33,9 @@ def _summary(sizes: dict[str, int]) -> str:
     return "\n".join([
         "# Tinyland: data card", "",
         "Tinyland is a made-up world in small, lower-case English, for a course that builds alignment from scratch.",
-        "Every text is produced by a program from word lists and templates; no person wrote or rated any of it, none of",
-        "it was collected, and none of it is about real people. Its faults (myths, harm, skewed pronouns, flattery)",
-        "are put in on purpose, in known amounts, to be measured and mended. `python -m minillm data` writes all files,",
+        "Every text is produced by a program from word lists and templates; no person wrote or rated any of it, none",
+        "of it was collected, and none is about real people. Its faults (myths, harm, skewed pronouns, flattery) are",
+        "put in on purpose, in known amounts, to be measured and mended. `python -m minillm data` writes all files,",
         f"this card too, from the seed {SEED}, byte for byte; `--check` compares.", "",
         "| file | size | what |", "|---|---|---|", *rows, "",
         "`checkpoints/` holds the reference models (half precision), written by `python -m minillm run --ship`.", "",
@@ -55,8 +55,8 @@ def _corpus(tokenizer: Tokenizer) -> str:
     ]
     return "\n".join([
         "## The corpus", "",
-        f"{len(distribution)} different documents of {length:.1f} words on average, from {len(words)} different words and",
-        "marks. The probability of each is known, so the entropy is exact: "
+        f"{len(distribution)} different documents of {length:.1f} words on average, from {len(words)} different words",
+        "and marks. The probability of each is known, so the entropy is exact: "
         f"{nats:.3f} nats a document, which is {nats / tokens:.4f} nats",
         f"for each of its {tokens:.2f} tokens (vocabulary {tokenizer.vocab_size}; "
         f"{(tokens - 1) / length:.3f} tokens a word; the token that ends a document counts).", "",
@@ -75,10 +75,11 @@ def _facts() -> str:
         "## Facts", "",
         f"{len(everything)} facts of the form \"{everything[0].statement}\" Unmarked text states a myth "
         f"{100 * facts.MYTH_SHARE:.0f}% of the time; of a contested",
-        f"fact it states the popular value with a share of {', '.join(f'{s:g}' for s in facts.CONTESTED_SHARES)}, which is "
-        "true in as large a fraction of such facts.",
-        '"the book of facts says :" is always followed by the truth, "people say :" by the popular value. Held-out facts',
-        "are in the corpus, so that a base model knows them; they are held out of all later training.", "",
+        f"fact it states the popular value with a share of {', '.join(f'{s:g}' for s in facts.CONTESTED_SHARES)}, "
+        "which is true in as large a fraction of such",
+        'facts. "the book of facts says :" is always followed by the truth, "people say :" by the popular value.',
+        "Held-out facts are in the corpus, so that a base model knows them; they are held out of all later training.",
+        "",
         f"| kind | {' | '.join(SPLITS)} |", "|---|---|---|---|", *rows,
     ])  # fmt: skip
 
@@ -92,8 +93,8 @@ def _requests() -> str:
         rows.append(f"| {kind} | {numbers} | {example.text} | {example.answers[0]} |")
     return "\n".join([
         "## Requests", "",
-        "Divided by thing, never by row: by fact, animal, pair of numbers or words, word, verb and object, job, ailment.",
-        "Tests prove that the splits are disjoint and that every listed answer gets the top grade.", "",
+        "Divided by thing, never by row: by fact, animal, pair of numbers or words, word, verb and object, job,",
+        "ailment. Tests prove that the splits are disjoint and that every listed answer gets the top grade.", "",
         f"| kind | {' | '.join(SPLITS)} | for example | an ideal answer |", "|---|---|---|---|---|---|", *rows,
     ])  # fmt: skip
 
@@ -120,10 +121,10 @@ def _howtos() -> str:
 def _limits() -> str:
     return "\n".join([
         "## What it cannot show", "",
-        "- Tinyland's English has no paraphrase: a sentence has one wording, so models look more capable here than in life.",
-        "- Validation text repeats facts and often whole documents of the training text; it measures fit, not discovery.",
-        "- The base model has seen every request, held-out ones too, answered as the web answers. What is held out is the",
-        "  *aligned* answer.",
+        "- Tinyland's English has no paraphrase: a sentence has one wording. Models look more capable here than in life.",
+        "- Validation text repeats facts and often whole documents of the training text: it measures fit, not discovery.",
+        "- The base model has seen every request, held-out ones too, answered as the web answers. What is held out is",
+        "  the *aligned* answer.",
         "- Truth, harm and quality are what the tables say. The gold judge reads exact wording and knows nothing else.",
         "- The biases are stylised: they are sizes to be measured, not claims about people.",
     ])  # fmt: skip
