@@ -121,8 +121,8 @@ def _howtos() -> str:
 def _limits() -> str:
     return "\n".join([
         "## What it cannot show", "",
-        "- Tinyland's English has no paraphrase: a sentence has one wording. Models look more capable here than in life.",
-        "- Validation text repeats facts and often whole documents of the training text: it measures fit, not discovery.",
+        "- Tinyland's English has no paraphrase: one wording a sentence. Models look more capable here than in life.",
+        "- Validation text repeats facts and often whole documents of the training text: it shows fit, not discovery.",
         "- The base model has seen every request, held-out ones too, answered as the web answers. What is held out is",
         "  the *aligned* answer.",
         "- Truth, harm and quality are what the tables say. The gold judge reads exact wording and knows nothing else.",
