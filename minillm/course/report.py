@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def alt(self) -> str:
-        return f"Plot. {self.heading}. {self.caption}" if self.caption else f"Plot. {self.heading}"
+        return f"Plot. {_ended(self.heading)} {self.caption}".strip()
 
 
 def render(report: Report) -> str:
@@ -87,9 +87,11 @@ def render(report: Report) -> str:
 """
 
 
-def headline(records: list[dict[str, Any]]) -> list[str]:
-    """The numbers of a lesson as short texts: ``validation loss 1.23 nats/token``."""
-    return [f"{entry['name']} {value_text(entry)}" for entry in records if entry["kind"] == "number"]
+def headline(records: list[dict[str, Any]], most: int = 6) -> list[str]:
+    """The first numbers of a lesson as short texts: ``validation loss 1.23 nats/token``."""
+    numbers = [f"{entry['name']} {value_text(entry)}" for entry in records if entry["kind"] == "number"]
+    more = len(numbers) - most
+    return numbers if more <= 1 else [*numbers[:most], f"and {more} more in the report"]
 
 
 def value_text(entry: dict[str, Any]) -> str:
@@ -127,11 +129,7 @@ def figures(notebook: dict[str, Any]) -> list[Figure]:
 def _overview(sections: list[Section]) -> str:
     rows = []
     for section in sections:
-        numbers = "".join(
-            f"<li>{escape(e['name'])} <strong>{escape(value_text(e))}</strong></li>"
-            for e in section.records
-            if e["kind"] == "number"
-        )
+        numbers = "".join(f"<li>{item}</li>" for item in _first_numbers(section))
         seconds = "" if section.seconds is None else f"{section.seconds:.0f} s"
         title = f"{section.id} {escape(section.title)}"
         link = title if section.status == "not run" else f'<a href="#lesson-{section.id}">{title}</a>'
@@ -147,6 +145,13 @@ def _overview(sections: list[Section]) -> str:
         f'<tfoot><tr><th scope="row">All</th><td></td><td class="number">{total:.0f} s</td><td></td></tr></tfoot>'
         "</table></div></section>"
     )
+
+
+def _first_numbers(section: Section, most: int = 6) -> list[str]:
+    numbers = [entry for entry in section.records if entry["kind"] == "number"]
+    items = [f"{escape(entry['name'])} <strong>{escape(value_text(entry))}</strong>" for entry in numbers]
+    more = len(items) - most
+    return items if more <= 1 else [*items[:most], f'<a href="#lesson-{section.id}">and {more} more</a>']
 
 
 def _section(section: Section) -> str:
@@ -206,9 +211,9 @@ def _cell(value: Any) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    caption = f"<strong>{escape(figure.heading)}.</strong> {escape(figure.caption)}"
+    caption = f"<strong>{escape(_ended(figure.heading))}</strong> {escape(figure.caption)}"
     return (
-        f'<figure><img src="{figure.data}" alt="{escape(figure.alt, quote=True)}" loading="lazy">'
+        f'<figure><img src="{figure.data}" alt="{escape(figure.alt, quote=True)}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
@@ -246,6 +251,10 @@ def _short(value: float | int | str) -> str:
 
 def _text(source: str | list[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
+
+
+def _ended(heading: str) -> str:
+    return heading if heading.endswith((".", "?", "!", ":")) else f"{heading}."
 
 
 def _plain(markdown: str) -> str:
