@@ -2,10 +2,12 @@
 # # 02 · The transformer
 #
 # Your tokenizer turns text into numbers. Now you build the machine that reads them: a decoder-only transformer, the
-# same kind that stands behind every chat model, with five small parts. Nothing in it is a black box. By the end of this
-# lesson **your own code runs the course's trained model and gives its logits**, and your own sampler writes its sentences.
+# same kind that stands behind every chat model, with five small parts. Nothing in it is a black box. By the end of
+# this lesson **your own code runs the course's trained model and gives its logits**, and your own sampler writes
+# its sentences.
 #
-# The model is a stack of blocks over a *residual stream*: one vector for each token, to which every block adds a little.
+# The model is a stack of blocks over a *residual stream*: one vector for each token, to which every block adds a
+# little.
 #
 #     tokens -> embedding -> [ + attention(norm(x)) ] -> [ + mlp(norm(x)) ] -> ... -> norm -> logits -> sample
 #
@@ -28,17 +30,17 @@ from minillm.course import carry, check, diagnose, record
 # %% [markdown]
 # ## One number by hand
 #
-# Attention is a weighted mean. A query asks, every key answers with a score, and the values are mixed by the softmax of
-# the scores. Take heads of width K = 4, one query and two keys:
+# Attention is a weighted mean. A query asks, every key answers with a score, and the values are mixed by the
+# softmax of the scores. Take heads of width K = 4, one query and two keys:
 #
 # - query (1, 1, 1, 1), keys (0, 0, 0, 0) and (1, 1, 1, 1), values 0 and 10.
 # - Scores: the dot products are 0 and 4; divided by √4 they are 0 and 2.
 # - Weights: $e^0$ and $e^2$ over their sum, 1 / 8.389 = 0.119 and 7.389 / 8.389 = 0.881.
 # - Result: 0.119 · 0 + 0.881 · 10 = **8.81**.
 #
-# Two questions before you go on. What comes out if the division by √4 is forgotten? (Weights 0.018 and 0.982, so 9.82:
-# surer than it should be.) And what if the second token lies in the future of the first, and the first one asks? (It may
-# not look: its only key is its own, weight 1, result 0.)
+# Two questions before you go on. What comes out if the division by √4 is forgotten? (Weights 0.018 and 0.982, so
+# 9.82: surer than it should be.) And what if the second token lies in the future of the first, and the first one
+# asks? (It may not look: its only key is its own, weight 1, result 0.)
 
 # %% [markdown]
 # ## Keeping numbers in size
@@ -46,8 +48,8 @@ from minillm.course import carry, check, diagnose, record
 # {exercise rms_norm}
 #
 # **Why.** Each layer multiplies by a matrix. If that makes vectors a little longer, forty layers make them
-# astronomically longer; a little shorter, and nothing is left. So every part of the model first brings its input to a
-# standard size.
+# astronomically longer; a little shorter, and nothing is left. So every part of the model first brings its input to
+# a standard size.
 #
 # **What.** For each vector $x$ of the last dimension, with $D$ numbers and a learned weight $w$ for each,
 #
@@ -55,12 +57,14 @@ from minillm.course import carry, check, diagnose, record
 #
 # That is Zhang & Sennrich 2019, eq. 4, with an $\epsilon$ that keeps a zero vector from dividing by zero.
 #
-# **By hand.** x = (3, 4): the mean square is (9 + 16) / 2 = 12.5, its root 3.536. With weights (1, 10) the result is (0.849, 11.31).
-# What is the mean square of x divided by its root, before the weights? (1, always. That is the point.)
+# **By hand.** x = (3, 4): the mean square is (9 + 16) / 2 = 12.5, its root 3.536. With weights (1, 10) the result
+# is (0.849, 11.31). What is the mean square of x divided by its root, before the weights? (1, always. That is the
+# point.)
 #
-# **Traps.** (1) LayerNorm (Ba et al. 2016) subtracts the mean first; RMSNorm does not. `torch.std` and `torch.var` subtract it
-# unseen. (2) *Mean* of squares, over the last dimension alone: not their sum, not over positions or rows. (3) $\epsilon$ belongs
-# under the root. Some libraries add it outside; you would see the difference for small x.
+# **Traps.** (1) LayerNorm (Ba et al. 2016) subtracts the mean first; RMSNorm does not. `torch.std` and `torch.var`
+# subtract it unseen. (2) *Mean* of squares, over the last dimension alone: not their sum, not over positions or
+# rows. (3) $\epsilon$ belongs under the root. Some libraries add it outside; you would see the difference for small
+# x.
 
 # %% tags=["exercise"] exercise="rms_norm"
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
@@ -84,17 +88,19 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
 # Square, average, add eps, take the root: four small steps. Only then divide and multiply by the weight.
 # ---
 # The shape
-# `x.mean(-1)` of a (B, T, D) tensor is (B, T), which does not fit (B, T, D) any more. `keepdim=True` keeps it (B, T, 1).
+# `x.mean(-1)` of a (B, T, D) tensor is (B, T), which does not fit (B, T, D) any more. `keepdim=True` keeps it (B,
+# T, 1).
 # ---
 # The shape of it
-# `x ** 2`, then `.mean(-1, keepdim=True)`, then `torch.sqrt(... + eps)`; the weight, (D,), fits the last dimension by itself.
+# `x ** 2`, then `.mean(-1, keepdim=True)`, then `torch.sqrt(... + eps)`; the weight, (D,), fits the last dimension
+# by itself.
 
 # %% tags=["check"]
 check("rms_norm")
 
 # %% [markdown]
-# **Predict.** Below, vectors pass through 24 random matrices that make them 1.4 times longer on average, or 0.7 times as long.
-# How large is a number after the last one? And if `rms_norm` stands before each matrix?
+# **Predict.** Below, vectors pass through 24 random matrices that make them 1.4 times longer on average, or 0.7
+# times as long. How large is a number after the last one? And if `rms_norm` stands before each matrix?
 
 # %% tags=["target"] exercise="rms_norm"
 import matplotlib.pyplot as plt
@@ -120,25 +126,29 @@ plt.show()
 #
 # {exercise apply_rope}
 #
-# **Why.** A weighted mean does not know order: shuffle the keys with their values and the result stays the same. "the fox eats the
-# fish" and "the fish eats the fox" would be one sentence. Rotary positions (RoPE) put order into the scores: each query and key
-# is *turned* by an angle that grows with its position. The product of two turned vectors then depends on how far apart they are.
+# **Why.** A weighted mean does not know order: shuffle the keys with their values and the result stays the same.
+# "the fox eats the fish" and "the fish eats the fox" would be one sentence. Rotary positions (RoPE) put order into
+# the scores: each query and key is *turned* by an angle that grows with its position. The product of two turned
+# vectors then depends on how far apart they are.
 #
-# **What.** The vector of a head has K numbers. Number $i$ of the first half and number $i$ of the second half are a point
-# in the plane, which is turned by the angle of its position $t$ (Su et al. 2021, eq. 34):
+# **What.** The vector of a head has K numbers. Number $i$ of the first half and number $i$ of the second half are a
+# point in the plane, which is turned by the angle of its position $t$ (Su et al. 2021, eq. 34):
 #
-# $$ x'_i = x_i \cos\theta_{t,i} - x_{i+K/2} \sin\theta_{t,i} \qquad x'_{i+K/2} = x_i \sin\theta_{t,i} + x_{i+K/2} \cos\theta_{t,i} $$
+# $$ x'_i = x_i \cos\theta_{t,i} - x_{i+K/2} \sin\theta_{t,i} \qquad
+# x'_{i+K/2} = x_i \sin\theta_{t,i} + x_{i+K/2} \cos\theta_{t,i} $$
 #
-# with $\theta_{t,i} = t \cdot 10000^{-2i/K}$: the first pairs turn fast, the last ones hardly. The tables of cos and sin
-# are given to you, one row for each position.
+# with $\theta_{t,i} = t \cdot 10000^{-2i/K}$: the first pairs turn fast, the last ones hardly. The tables of cos
+# and sin are given to you, one row for each position.
 #
-# **By hand.** K = 4, x = (1, 2, 3, 4). The pairs are (1, 3) and (2, 4). Turn the first by 90° (cos 0, sin 1) and leave the
-# second (cos 1, sin 0). Work it out before you read on. (1 becomes -3, 3 becomes 1: the result is (-3, 2, 1, 4).)
+# **By hand.** K = 4, x = (1, 2, 3, 4). The pairs are (1, 3) and (2, 4). Turn the first by 90° (cos 0, sin 1) and
+# leave the second (cos 1, sin 0). Work it out before you read on. (1 becomes -3, 3 becomes 1: the result is (-3, 2,
+# 1, 4).)
 #
-# **Traps.** (1) Two conventions. The paper, and GPT-J, pair *neighbours*, (x₀, x₁), (x₂, x₃), called interleaved; Llama's
-# and this course's checkpoints pair the *halves*, (x₀, x_{K/2}). Both are good models. Weights trained with the one are
-# useless with the other, and no error is raised: you will see it below. (2) The signs: minus in the first half, plus in the
-# second. (3) The new second half is made from the *old* first half: overwrite it too early and you use the new one.
+# **Traps.** (1) Two conventions. The paper, and GPT-J, pair *neighbours*, (x₀, x₁), (x₂, x₃), called interleaved;
+# Llama's and this course's checkpoints pair the *halves*, (x₀, x_{K/2}). Both are good models. Weights trained with
+# the one are useless with the other, and no error is raised: you will see it below. (2) The signs: minus in the
+# first half, plus in the second. (3) The new second half is made from the *old* first half: overwrite it too early
+# and you use the new one.
 
 # %% tags=["exercise"] exercise="apply_rope"
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -169,17 +179,19 @@ def rope_tables(length: int, width: int, base: float = 10000.0) -> tuple[Tensor,
 # Cut x into its two halves along the last dimension: `x[..., :half]` and `x[..., half:]`, or `x.chunk(2, dim=-1)`.
 # ---
 # The shapes
-# A half is (B, H, T, K/2), the tables (T, K/2): they fit from the right, so `x1 * cos` turns row t with row t by itself.
+# A half is (B, H, T, K/2), the tables (T, K/2): they fit from the right, so `x1 * cos` turns row t with row t by
+# itself.
 # ---
 # The shape of it
-# Compute both new halves from the old ones, keep them under new names, and `torch.cat` them along the last dimension.
+# Compute both new halves from the old ones, keep them under new names, and `torch.cat` them along the last
+# dimension.
 
 # %% tags=["check"]
 check("apply_rope")
 
 # %% [markdown]
-# **Predict.** Take one query vector and one key vector, put them at many pairs of positions, and take the product. Plot
-# it against the distance between the two. One curve, or one for each position of the query?
+# **Predict.** Take one query vector and one key vector, put them at many pairs of positions, and take the product.
+# Plot it against the distance between the two. One curve, or one for each position of the query?
 
 # %% tags=["target"] exercise="apply_rope"
 torch.manual_seed(2)
@@ -202,13 +214,14 @@ print(f"Over all positions, the product at one distance varies by no more than {
 #
 # {exercise causal_attention}
 #
-# **Why.** To predict the next word after "the food of the fox is", a token must fetch what stands elsewhere: which animal,
-# which question. Attention is the only place in the model where one token reads another. And it must not read the
-# future: there stands the answer.
+# **Why.** To predict the next word after "the food of the fox is", a token must fetch what stands elsewhere: which
+# animal, which question. Attention is the only place in the model where one token reads another. And it must not
+# read the future: there stands the answer.
 #
 # **What.** For each row, head and position $t$, with $s$ running over the positions up to $t$, itself included,
 #
-# $$ y_t = \sum_{s \le t} w_{ts} v_s \qquad w_{ts} = \frac{\exp(q_t \cdot k_s / \sqrt K)}{\sum_{s' \le t} \exp(q_t \cdot k_{s'} / \sqrt K)} $$
+# $$ y_t = \sum_{s \le t} w_{ts} v_s \qquad w_{ts} =
+# \frac{\exp(q_t \cdot k_s / \sqrt K)}{\sum_{s' \le t} \exp(q_t \cdot k_{s'} / \sqrt K)} $$
 #
 # In matrices, softmax(QKᵀ / √K + mask) V: Vaswani et al. 2017, eq. 1. As a loop, which you may write first and make
 # fast later:
@@ -217,12 +230,14 @@ print(f"Over all positions, the product at one distance varies by no more than {
 #         scores = [dot(q[t], k[s]) / K ** 0.5 for s in range(t + 1)]
 #         y[t] = sum(weight * v[s] for s, weight in enumerate(softmax(scores)))
 #
-# **By hand.** The number at the top of this lesson. What is the result at position 0, for any q and k? (Exactly $v_0$.)
+# **By hand.** The number at the top of this lesson. What is the result at position 0, for any q and k? (Exactly
+# $v_0$.)
 #
-# **Traps.** (1) Scale the *scores*, before the softmax, with the root of K, the width of q and k: not with K, not with T, not with the
-# width of v. (2) The diagonal stays: a position sees itself. Mask it too, and position 0 has nothing to look at: nan. (3) Masked
-# scores become -inf (or a hugely negative number) *before* the softmax. Zero is not "off": exp(0) is 1. And weights
-# zeroed after the softmax no longer add up to 1. (4) The softmax runs over the keys, the last dimension of the scores.
+# **Traps.** (1) Scale the *scores*, before the softmax, with the root of K, the width of q and k: not with K, not
+# with T, not with the width of v. (2) The diagonal stays: a position sees itself. Mask it too, and position 0 has
+# nothing to look at: nan. (3) Masked scores become -inf (or a hugely negative number) *before* the softmax. Zero is
+# not "off": exp(0) is 1. And weights zeroed after the softmax no longer add up to 1. (4) The softmax runs over the
+# keys, the last dimension of the scores.
 
 # %% tags=["exercise"] exercise="causal_attention"
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -246,7 +261,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 # All scores at once: `q @ k.transpose(-2, -1)` is (B, H, T, T); row t holds the scores of query t with every key.
 # ---
 # The mask
-# `torch.ones(T, T).triu(1)` is 1 strictly above the diagonal, where the key lies in the future. Make it bool and use `masked_fill`.
+# `torch.ones(T, T).triu(1)` is 1 strictly above the diagonal, where the key lies in the future. Make it bool and
+# use `masked_fill`.
 # ---
 # The shape of it
 # Scores divided by the root of K, future filled with -inf, `softmax(-1)`, times v. PyTorch has it in one call too,
@@ -256,8 +272,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 check("causal_attention")
 
 # %% [markdown]
-# Your function returns mixtures. Hand it the identity matrix as values, and what comes back *is* the weights. A second
-# picture asks what causality means: change the token at one position, and see where the result moves.
+# Your function returns mixtures. Hand it the identity matrix as values, and what comes back *is* the weights. A
+# second picture asks what causality means: change the token at one position, and see where the result moves.
 #
 # **Predict.** Which half of the second picture is dark: where the changed token lies before, or behind, the result?
 
@@ -284,8 +300,9 @@ print(f"Largest change of a result before the changed token: {moved.triu(1).max(
 #
 # {exercise CausalSelfAttention}
 #
-# **Why.** One weighted mean can look at one thing. Several small ones, side by side, can look at several: one at the word
-# before, one at the subject, one at the question. Each head gets its own slice of the width and does its own attention.
+# **Why.** One weighted mean can look at one thing. Several small ones, side by side, can look at several: one at
+# the word before, one at the subject, one at the question. Each head gets its own slice of the width and does its
+# own attention.
 #
 # **What.** Vaswani et al. 2017, section 3.2.2, with all projections of q, k and v in one matrix:
 #
@@ -294,13 +311,13 @@ print(f"Largest change of a result before the changed token: {moved.triu(1).max(
 # 3. q and k are turned by `apply_rope`; then `causal_attention`.
 # 4. The heads are put side by side again, (B, T, D), and go through `self.out`.
 #
-# **By hand.** D = 6, H = 3. Which of the numbers 0 to 17 of `qkv(x)` at one position make the key of head 1? (Keys are
-# 6 to 11, and head 1 has the second pair of these: 8 and 9.)
+# **By hand.** D = 6, H = 3. Which of the numbers 0 to 17 of `qkv(x)` at one position make the key of head 1? (Keys
+# are 6 to 11, and head 1 has the second pair of these: 8 and 9.)
 #
-# **Traps.** (1) Positions belong into the scores: turn q and k, both of them, and not v. (2) `view(B, H, T, K)` on a (B, T, D) tensor
-# gives the right shape and the wrong numbers: it mixes positions. View as (B, T, H, K) first, then transpose; and
-# transpose back before you put heads together. (3) The output projection is what lets heads talk to each other; without it
-# everything still runs.
+# **Traps.** (1) Positions belong into the scores: turn q and k, both of them, and not v. (2) `view(B, H, T, K)` on
+# a (B, T, D) tensor gives the right shape and the wrong numbers: it mixes positions. View as (B, T, H, K) first,
+# then transpose; and transpose back before you put heads together. (3) The output projection is what lets heads
+# talk to each other; without it everything still runs.
 
 # %% tags=["exercise"] exercise="CausalSelfAttention"
 class CausalSelfAttention(nn.Module):
@@ -327,14 +344,16 @@ class CausalSelfAttention(nn.Module):
 
 # %% [markdown] tags=["hints"] exercise="CausalSelfAttention"
 # Where to start
-# `q, k, v = self.qkv(x).chunk(3, dim=-1)` gives three (B, T, D) tensors. Write a line that turns one of them into heads.
+# `q, k, v = self.qkv(x).chunk(3, dim=-1)` gives three (B, T, D) tensors. Write a line that turns one of them into
+# heads.
 # ---
 # Into heads and back
-# `.view(B, T, H, K).transpose(1, 2)` is (B, H, T, K). Back: `.transpose(1, 2)`, which is (B, T, H, K), then `.reshape(B, T, D)`;
-# `view` refuses there, because the numbers no longer lie in that order in memory.
+# `.view(B, T, H, K).transpose(1, 2)` is (B, H, T, K). Back: `.transpose(1, 2)`, which is (B, T, H, K), then
+# `.reshape(B, T, D)`; `view` refuses there, because the numbers no longer lie in that order in memory.
 # ---
 # The shape of it
-# Five lines: sizes, projections, heads, `causal_attention` of the turned q, the turned k and v, and `self.out` of the heads side by side.
+# Five lines: sizes, projections, heads, `causal_attention` of the turned q, the turned k and v, and `self.out` of
+# the heads side by side.
 
 # %% tags=["check"]
 check("CausalSelfAttention")
@@ -344,23 +363,24 @@ check("CausalSelfAttention")
 #
 # {exercise TransformerBlock}
 #
-# **Why.** Attention moves information between tokens; the MLP works on each token by itself. Around both stands the idea that
-# makes depth trainable: a part does not replace the stream, it *adds* to it. The path from the last layer to the first is then
-# never blocked, neither for the signal nor for the gradient.
+# **Why.** Attention moves information between tokens; the MLP works on each token by itself. Around both stands the
+# idea that makes depth trainable: a part does not replace the stream, it *adds* to it. The path from the last layer
+# to the first is then never blocked, neither for the signal nor for the gradient.
 #
 # **What.** Pre-norm (Xiong et al. 2020, figure 1b): the norm stands before each part, inside the branch.
 #
 #     h = x + attention(norm1(x))
 #     y = h + mlp(norm2(h))
 #
-# The MLP is given: up to `hidden` numbers, squared ReLU, back down. `norm1` and `norm2` hold one weight vector each, for your `rms_norm`.
+# The MLP is given: up to `hidden` numbers, squared ReLU, back down. `norm1` and `norm2` hold one weight vector
+# each, for your `rms_norm`.
 #
-# **By hand.** Suppose the attention returns 1 and the MLP 10 everywhere, whatever they are given, and x = 5. What is y? (5 + 1 + 10 = 16.)
-# And if both return 0? (5: a fresh block with silent parts passes the stream through.)
+# **By hand.** Suppose the attention returns 1 and the MLP 10 everywhere, whatever they are given, and x = 5. What
+# is y? (5 + 1 + 10 = 16.) And if both return 0? (5: a fresh block with silent parts passes the stream through.)
 #
-# **Traps.** (1) Post-norm, norm(x + part(x)), is the order of Vaswani et al. 2017. It is a different model, harder to train when
-# deep. (2) The residual carries the raw x. `x = norm(x)` and then `x + attention(x)` adds the normed one. (3) The
-# second half reads and adds to h, the stream *after* attention, not x.
+# **Traps.** (1) Post-norm, norm(x + part(x)), is the order of Vaswani et al. 2017. It is a different model, harder
+# to train when deep. (2) The residual carries the raw x. `x = norm(x)` and then `x + attention(x)` adds the normed
+# one. (3) The second half reads and adds to h, the stream *after* attention, not x.
 
 # %% tags=["setup"]
 class Scale(nn.Module):
@@ -411,14 +431,15 @@ class TransformerBlock(nn.Module):
 # Write the first half alone: the norm of x with `self.norm1.weight`, through `self.attention`, added to x.
 # ---
 # The second half
-# The same with `self.norm2.weight` and `self.mlp`, on the result of the first half. `self.mlp` needs no cos and sin.
+# The same with `self.norm2.weight` and `self.mlp`, on the result of the first half. `self.mlp` needs no cos and
+# sin.
 
 # %% tags=["check"]
 check("TransformerBlock")
 
 # %% [markdown]
-# Why pre-norm? Stack 16 of your blocks with fresh weights, and measure the gradient that reaches each layer in the very
-# first step. Then do it again with the two orders of norm and sum changed.
+# Why pre-norm? Stack 16 of your blocks with fresh weights, and measure the gradient that reaches each layer in the
+# very first step. Then do it again with the two orders of norm and sum changed.
 #
 # **Predict.** Both stacks hold the same weights. In which will the layers get gradients of very different size?
 
@@ -460,28 +481,31 @@ plt.show()
 #
 # {exercise sample_token}
 #
-# **Why.** The model gives a distribution; a text needs a choice. Always take the likeliest token and the text turns dull
-# and loops; draw from the whole distribution and sooner or later a token from its long, badly estimated tail derails the
-# sentence (Holtzman et al. 2020). Every later lesson samples: answers to judge, rollouts for PPO, attacks.
+# **Why.** The model gives a distribution; a text needs a choice. Always take the likeliest token and the text turns
+# dull and loops; draw from the whole distribution and sooner or later a token from its long, badly estimated tail
+# derails the sentence (Holtzman et al. 2020). Every later lesson samples: answers to judge, rollouts for PPO,
+# attacks.
 #
 # **What.** In this order:
 #
-# 1. *Temperature*: divide the logits by it. Below 1 sharpens, above 1 flattens; 0 means greedy, the likeliest token.
+# 1. *Temperature*: divide the logits by it. Below 1 sharpens, above 1 flattens; 0 means greedy, the likeliest
+#    token.
 # 2. *top_k*: keep the k likeliest tokens.
-# 3. *top_p*: of these, with their probabilities made to add up to 1 again, keep the smallest set of likeliest tokens whose
-#    sum reaches p. The token that crosses p is kept.
+# 3. *top_p*: of these, with their probabilities made to add up to 1 again, keep the smallest set of likeliest
+#    tokens whose sum reaches p. The token that crosses p is kept.
 # 4. Draw one token for each row from what is left; everything else has probability 0.
 #
 # Top-p is Holtzman et al. 2020, eq. 2; top-k, Fan et al. 2018.
 #
-# **By hand.** Probabilities 0.5, 0.3, 0.15, 0.05 and top_p 0.7. The first token holds 0.5, not enough; with the second
-# it is 0.8, enough. So two are kept, drawn with 0.5 / 0.8 = 0.625 and 0.375. With top_k = 2 before it and top_p 0.6? (What top_k leaves
-# is 0.625 and 0.375; the first alone reaches 0.6. One is kept.)
+# **By hand.** Probabilities 0.5, 0.3, 0.15, 0.05 and top_p 0.7. The first token holds 0.5, not enough; with the
+# second it is 0.8, enough. So two are kept, drawn with 0.5 / 0.8 = 0.625 and 0.375. With top_k = 2 before it and
+# top_p 0.6? (What top_k leaves is 0.625 and 0.375; the first alone reaches 0.6. One is kept.)
 #
-# **Traps.** (1) Dividing, not multiplying, by the temperature. (2) Temperature 0 is a case of its own: 0/0 is nan. (3) A logit of
-# 0 is not "never": filtered logits become -inf. (4) `topk` stops with an error where top_k is larger than the vocabulary. (5) "Remove
-# where the running sum exceeds p" removes the token that crosses p as well; with a sharp distribution that is *every* token.
-# (6) The order matters: top-p is measured after temperature and after top-k.
+# **Traps.** (1) Dividing, not multiplying, by the temperature. (2) Temperature 0 is a case of its own: 0/0 is nan.
+# (3) A logit of 0 is not "never": filtered logits become -inf. (4) `topk` stops with an error where top_k is larger
+# than the vocabulary. (5) "Remove where the running sum exceeds p" removes the token that crosses p as well; with a
+# sharp distribution that is *every* token. (6) The order matters: top-p is measured after temperature and after
+# top-k.
 
 # %% tags=["exercise"] exercise="sample_token"
 def sample_token(
@@ -517,15 +541,16 @@ def sample_token(
 
 # %% [markdown] tags=["hints"] exercise="sample_token"
 # Where to start
-# First without top_k and top_p: the case of temperature 0, the division, `softmax`, and `torch.multinomial(probs, 1, generator=generator)`,
-# whose result (B, 1) you squeeze. Check: the first properties should hold.
+# First without top_k and top_p: the case of temperature 0, the division, `softmax`, and `torch.multinomial(probs,
+# 1, generator=generator)`, whose result (B, 1) you squeeze. Check: the first properties should hold.
 # ---
 # Top-k
 # Find the k-th largest logit of each row (`topk(...).values[:, -1:]`) and set everything below it to -inf.
 # ---
 # Top-p
-# Sort the probabilities downwards, with the order. A token stays if what stands *before* it, `cumsum - itself`, is still less than p.
-# Bring that decision back to the tokens' own places with `scatter`, or draw a place and look it up in the order with `gather`.
+# Sort the probabilities downwards, with the order. A token stays if what stands *before* it, `cumsum - itself`, is
+# still less than p. Bring that decision back to the tokens' own places with `scatter`, or draw a place and look it
+# up in the order with `gather`.
 
 # %% tags=["check"]
 check("sample_token")
@@ -533,7 +558,8 @@ check("sample_token")
 # %% [markdown]
 # One distribution over nine words, and 4,000 draws of your function under each setting.
 #
-# **Predict.** Which settings make "of" impossible? Which one makes it *more* likely than in the model's own distribution?
+# **Predict.** Which settings make "of" impossible? Which one makes it *more* likely than in the model's own
+# distribution?
 
 # %% tags=["target"] exercise="sample_token"
 words = ["berries", "fish", "grass", "nuts", "seeds", "meat", "sand", "the", "of"]
@@ -554,10 +580,11 @@ plt.show()
 # %% [markdown]
 # ## Use it: your parts in the real model
 #
-# The base model of this course (you train it yourself in lesson 03) is a stack of the blocks that you have just written.
-# Put yours together, load its weights, and compare.
+# The base model of this course (you train it yourself in lesson 03) is a stack of the blocks that you have just
+# written. Put yours together, load its weights, and compare.
 #
-# **Predict.** Your functions add the same numbers in another order. How many decimal places of the logits will agree?
+# **Predict.** Your functions add the same numbers in another order. How many decimal places of the logits will
+# agree?
 
 # %%
 from minillm.stages import load_stage
@@ -591,9 +618,9 @@ from minillm.tinyland import corpus
 mine = MyTransformer(base.model.config)
 mine.load_state_dict(base.model.state_dict())
 texts = corpus.load("validation")
-stream = [token for text in texts[:400] for token in (base.tokenizer.doc, *base.tokenizer.encode(" " + text))]
+stream = [token for text in texts[:400] for token in corpus.encode_document(base.tokenizer, text)]
 rows = torch.tensor(stream[: len(stream) // 65 * 65]).view(-1, 65)[:32]
-with torch.no_grad():
+with torch.inference_mode():
     yours, theirs = mine(rows), base.model(rows)
 difference = (yours - theirs).abs().max().item()
 print(f"Logits for {rows.numel()} tokens lie between {theirs.min():.1f} and {theirs.max():.1f}.")
@@ -601,16 +628,16 @@ print(f"Largest difference between your model and the library's: {difference:.1e
 record("largest difference of the student's logits", difference)
 
 # %% [markdown]
-# Now let it write. This loop is all there is to text generation: read everything so far, take the logits of the last
-# position, draw, append. (It reads the whole text again for each token. `minillm/sampling.py` keeps the keys and values
-# instead, which is the same thing, faster.)
+# Now let it write. This loop is all there is to text generation: read everything so far, take the logits of the
+# last position, draw, append. (It reads the whole text again for each token. `minillm/sampling.py` keeps the keys
+# and values instead, which is the same thing, faster.)
 
 # %%
 def write(model: nn.Module, prompt: str, length: int = 30, seed: int = 0, **settings) -> str:
     """Continue a prompt with your sampler, up to the end of the document."""
-    generator, tokens = torch.Generator().manual_seed(seed), base.tokenizer.encode(prompt)
+    generator, tokens = torch.Generator().manual_seed(seed), corpus.encode_document(base.tokenizer, prompt)
     for _ in range(length):
-        with torch.no_grad():
+        with torch.inference_mode():
             logits = model(torch.tensor([tokens]))[:, -1]  # (1, V)
         token = sample_token(logits, **settings, generator=generator).item()
         if token == base.tokenizer.doc:
@@ -621,13 +648,13 @@ def write(model: nn.Module, prompt: str, length: int = 30, seed: int = 0, **sett
 
 for settings in ({"temperature": 0.0}, {"temperature": 0.7}, {"top_p": 0.9}, {"temperature": 3.0}):
     told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    print(f"{told:>15}:  {write(mine, '<doc> the fox', **settings)}")
+    print(f"{told:>15}:  {write(mine, 'the fox', **settings)}")
 
 # %% [markdown]
 # ## See it: what the heads look at
 #
-# Inside the real model your `causal_attention` is called with real queries and keys. A watcher that stands in for it can
-# write down the weights (with the identity as values, as before) and pass the call on.
+# Inside the real model your `causal_attention` is called with real queries and keys. A watcher that stands in for
+# it can write down the weights (with the identity as values, as before) and pass the call on.
 
 # %%
 from contextlib import contextmanager
@@ -652,18 +679,18 @@ def attention_maps(model: nn.Module, tokens: list[int]) -> list[Tensor]:
         maps.append(causal_attention(q, k, torch.eye(q.shape[2]).expand(*q.shape[:3], -1))[0])
         return causal_attention(q, k, v)
 
-    with replaced("causal_attention", watch), torch.no_grad():
+    with replaced("causal_attention", watch), torch.inference_mode():
         model(torch.tensor([tokens]))
     return maps
 
 
 # %% [markdown]
-# **Predict.** In the first layer a head can only compare words and distances. Which patterns do you expect? And which words
-# will the last token look at further up?
+# **Predict.** In the first layer a head can only compare words and distances. Which patterns do you expect? And
+# which words will the last token look at further up?
 
 # %%
 request = next(text for text in texts if text.startswith("question :") and len(text.split()) < 18)
-tokens = base.tokenizer.encode("<doc> " + request)
+tokens = corpus.encode_document(base.tokenizer, request)
 pieces = [piece.strip() for piece in base.tokenizer.pieces(tokens)]
 maps = attention_maps(mine, tokens)
 for layer in (0, len(maps) - 1):
@@ -681,10 +708,12 @@ print(f"Averaged over layers, heads and words, a token gives {near:.0%} of its a
 # %% [markdown]
 # ## Break it: the same weights, another convention
 #
-# What if you had paired neighbours in `apply_rope`, as the paper does? The property that you plotted, products that depend on distance alone, holds
-# for that version too. Its shapes are right, its lengths are right. A test of those properties would pass it.
+# What if you had paired neighbours in `apply_rope`, as the paper does? The property that you plotted, products that
+# depend on distance alone, holds for that version too. Its shapes are right, its lengths are right. A test of those
+# properties would pass it.
 #
-# **Predict.** By how much does the loss of the trained model rise with neighbours paired? And with no positions at all?
+# **Predict.** By how much does the loss of the trained model rise with neighbours paired? And with no positions at
+# all?
 
 # %%
 def interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -695,7 +724,7 @@ def interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def loss_of(model: nn.Module, rows: Tensor) -> float:
     """Nats per token on rows (N, T + 1): every token but the first is predicted from those before it."""
-    with torch.no_grad():
+    with torch.inference_mode():
         return F.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten()).item()
 
 
@@ -706,16 +735,17 @@ for name, other in (("neighbours paired", interleaved), ("no positions", lambda 
 print(f"guessing all tokens alike: {math.log(base.tokenizer.vocab_size):.2f} nats per token")
 
 # %% [markdown]
-# Nothing crashed, and the numbers are those of a broken model. That is why a checkpoint must say which convention it was trained with, and
-# why people who port weights between libraries compare logits, as you just did.
+# Nothing crashed, and the numbers are those of a broken model. That is why a checkpoint must say which convention
+# it was trained with, and why people who port weights between libraries compare logits, as you just did.
 
 # %% [markdown]
 # ## Break it: no scale
 #
-# Products of random vectors of width K have a standard deviation of √K. Multiply q by √K before your function, and its division
-# is undone: attention without a scale.
+# Products of random vectors of width K have a standard deviation of √K. Multiply q by √K before your function, and
+# its division is undone: attention without a scale.
 #
-# **Predict.** With 16 tokens, an even split gives each 1/16. How large is the largest weight, on average, at K = 4? At K = 1024?
+# **Predict.** With 16 tokens, an even split gives each 1/16. How large is the largest weight, on average, at K = 4?
+# At K = 1024?
 
 # %%
 torch.manual_seed(0)
@@ -735,14 +765,14 @@ plt.show()
 print(f"At K = {widths[-1]} the largest of 16 weights is {largest['not scaled'][-1]:.2f} without the scale.")
 
 # %% [markdown]
-# A weight near 1 is a softmax that has made up its mind before training began: its gradient is close to zero, and it can hardly learn to look elsewhere
-# (Vaswani et al. 2017, section 3.2.1).
+# A weight near 1 is a softmax that has made up its mind before training began: its gradient is close to zero, and
+# it can hardly learn to look elsewhere (Vaswani et al. 2017, section 3.2.1).
 
 # %% [markdown]
 # ## Break it: no mask
 #
-# The mistake that every practitioner makes once. Train three small models of your blocks, side by side: yours, one without positions,
-# one that may see the future. Each trains for a few seconds.
+# The mistake that every practitioner makes once. Train three small models of your blocks, side by side: yours, one
+# without positions, one that may see the future. Each trains for a few seconds.
 #
 # **Predict.** Which of the three reports the lowest training loss? Which one writes the best sentence?
 
@@ -753,7 +783,7 @@ from minillm.model import Config
 from minillm.paths import smoke
 
 small = Config(vocab_size=base.tokenizer.vocab_size, dim=48, layers=2, heads=4, hidden=96)
-corpus_ids = [t for text in corpus.load("train")[:6000] for t in (base.tokenizer.doc, *base.tokenizer.encode(" " + text))]
+corpus_ids = [token for text in corpus.load("train")[:6000] for token in corpus.encode_document(base.tokenizer, text)]
 train_rows = torch.tensor(corpus_ids[: len(corpus_ids) // 33 * 33]).view(-1, 33)
 
 
@@ -766,7 +796,7 @@ def train(name: str, steps: int = 5 if smoke() else 250) -> tuple[nn.Module, lis
     for _ in (bar := trange(steps, desc=name)):
         batch = train_rows[torch.randint(len(train_rows), (24,))]
         loss = F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -792,14 +822,14 @@ plt.title("The model that may look ahead seems to win")
 plt.show()
 
 # %% [markdown]
-# A loss that falls that fast is no triumph: in training the answer stands right there, at the next position. Now ask each model what it is
-# for, one token at a time, when the next one does not exist yet.
+# A loss that falls that fast is no triumph: in training the answer stands right there, at the next position. Now
+# ask each model what it is for, one token at a time, when the next one does not exist yet.
 
 # %%
 def honest_loss(model: nn.Module, rows: Tensor) -> float:
     """Nats per token when the model gets nothing but the tokens before the one that it is to predict."""
     total = 0.0
-    with torch.no_grad():
+    with torch.inference_mode():
         for t in range(1, rows.shape[1]):
             total += F.cross_entropy(model(rows[:, :t])[:, -1], rows[:, t]).item()
     return total / (rows.shape[1] - 1)
@@ -811,17 +841,18 @@ for name, (model, losses) in runs.items():
     with replaced(*other.get(name, ("apply_rope", apply_rope))):
         last, honest = sum(losses[-20:]) / len(losses[-20:]), honest_loss(model, tests)
         print(f"{name}: training loss {last:.2f}, honest loss {honest:.2f} nats per token")
-        print(f"    {write(model, '<doc> the fox', length=14, temperature=0.0)}")
+        print(f"    {write(model, 'the fox', length=14, temperature=0.0)}")
 
 # %% [markdown]
-# Without the mask the model has learned one thing: copy the next token. It has no idea what to say when there is none. Whenever a
-# loss looks too good, look for the leak.
+# Without the mask the model has learned one thing: copy the next token. It has no idea what to say when there is
+# none. Whenever a loss looks too good, look for the leak.
 
 # %% [markdown]
 # ## Clinic
 #
-# Four people have handed in a `causal_attention`. Below are its weights for the same ten tokens, obtained with the identity as values,
-# and beside each map the sum of each row. None of them raised an error. White marks nan. What went wrong?
+# Four people have handed in a `causal_attention`. Below are its weights for the same ten tokens, obtained with the
+# identity as values, and beside each map the sum of each row. None of them raised an error. White marks nan. What
+# went wrong?
 
 # %% tags=["clinic"]
 def sick(bug: str, q: Tensor, k: Tensor) -> Tensor:
@@ -847,8 +878,8 @@ for case, bug, panel, sums in zip("ABCD", ("after", "diagonal", "zero", "queries
 plt.show()
 
 # %% [markdown]
-# And two people have handed in a `sample_token`. The bars are 4,000 draws, the marks what the right function gives. E was called with
-# temperature 0.5, F with top_p = 0.8.
+# And two people have handed in a `sample_token`. The bars are 4,000 draws, the marks what the right function gives.
+# E was called with temperature 0.5, F with top_p = 0.8.
 
 # %% tags=["clinic"]
 words = ["berries", "fish", "grass", "nuts", "seeds", "meat", "sand"]
@@ -894,18 +925,20 @@ diagnose(answers, key={
 # %% [markdown]
 # <details><summary>Explanation, to open after your answers</summary>
 #
-# **A** is 3. The future is dark, but the first rows do not add up to 1: the softmax had shared the weight out over all ten keys, and the mask
-# threw part of it away. Results are too small at early positions, and right at the last.
+# **A** is 3. The future is dark, but the first rows do not add up to 1: the softmax had shared the weight out over
+# all ten keys, and the mask threw part of it away. Results are too small at early positions, and right at the last.
 #
-# **B** is 2. Row 0 is nan, for there was nothing to look at, and the diagonal is dark. One nan in the first row reaches every weight of the
-# model with the first gradient.
+# **B** is 2. Row 0 is nan, for there was nothing to look at, and the diagonal is dark. One nan in the first row
+# reaches every weight of the model with the first gradient.
 #
-# **C** is 4. Rows add up to 1, but the upper triangle is not dark: each future key has the score 0, hence the weight $e^0$ over the sum. In row 0
-# nine tenths of the attention can go to tokens that do not exist yet.
+# **C** is 4. Rows add up to 1, but the upper triangle is not dark: each future key has the score 0, hence the
+# weight $e^0$ over the sum. In row 0 nine tenths of the attention can go to tokens that do not exist yet.
 #
-# **D** is 5. Nothing leaks from the future, but the *columns* add up to 1, not the rows. The last column holds a single 1; early rows get too much.
+# **D** is 5. Nothing leaks from the future, but the *columns* add up to 1, not the rows. The last column holds a
+# single 1; early rows get too much.
 #
-# **E** is 7. At 0.5 the draws should be sharper than the model; they are flatter. At temperature 1 the function is right, so a test at 1 sees nothing.
+# **E** is 7. At 0.5 the draws should be sharper than the model; they are flatter. At temperature 1 the function is
+# right, so a test at 1 sees nothing.
 #
 # **F** is 9. What is kept holds less than 0.8. When the first token alone has more than p, nothing is kept at all.
 #
@@ -915,15 +948,22 @@ diagnose(answers, key={
 # ## Recap
 #
 # - `rms_norm` brings every vector to one size, so that depth does not multiply (Zhang & Sennrich 2019, eq. 4).
-# - `apply_rope` turns queries and keys, so that scores know distances (Su et al. 2021, eq. 34). Which numbers are paired is a convention of the checkpoint.
-# - `causal_attention` is a weighted mean of the past (Vaswani et al. 2017, eq. 1): scale, mask, softmax, in this order.
-# - Blocks *add* to the stream, and the norm stands inside the branch (Xiong et al. 2020): gradients reach every layer.
-# - `sample_token` turns a distribution into a choice (Holtzman et al. 2020, eq. 2 for top-p). Temperature, then top-k, then top-p.
-# - A shape that fits proves nothing. What proves something: comparing numbers with a slow reference, and asking which output moves when an input is changed.
+# - `apply_rope` turns queries and keys, so that scores know distances (Su et al. 2021, eq. 34). Which numbers are
+#   paired is a convention of the checkpoint.
+# - `causal_attention` is a weighted mean of the past (Vaswani et al. 2017, eq. 1): scale, mask, softmax, in this
+#   order.
+# - Blocks *add* to the stream, and the norm stands inside the branch (Xiong et al. 2020): gradients reach every
+#   layer.
+# - `sample_token` turns a distribution into a choice (Holtzman et al. 2020, eq. 2 for top-p). Temperature, then
+#   top-k, then top-p.
+# - A shape that fits proves nothing. What proves something: comparing numbers with a slow reference, and asking
+#   which output moves when an input is changed.
 #
-# The library's own version of all this is one page: `minillm/model.py`. You can now read every line of it. The next lesson, 03, trains it.
+# The library's own version of all this is one page: `minillm/model.py`. You can now read every line of it. The next
+# lesson, 03, trains it.
 #
-# Papers: Vaswani et al. 2017, *Attention is all you need*. Ba et al. 2016, *Layer normalization*. Zhang & Sennrich 2019, *Root mean
-# square layer normalization*. Su et al. 2021, *RoFormer*. Xiong et al. 2020, *On layer normalization in the transformer architecture*. So et al.
-# 2021, *Primer* (squared ReLU). Fan et al. 2018, *Hierarchical neural story generation* (top-k). Holtzman et al. 2020, *The curious
-# case of neural text degeneration* (top-p).
+# Papers: Vaswani et al. 2017, *Attention is all you need*. Ba et al. 2016, *Layer normalization*. Zhang & Sennrich
+# 2019, *Root mean square layer normalization*. Su et al. 2021, *RoFormer*. Xiong et al. 2020, *On layer
+# normalization in the transformer architecture*. So et al. 2021, *Primer* (squared ReLU). Fan et al. 2018,
+# *Hierarchical neural story generation* (top-k). Holtzman et al. 2020, *The curious case of neural text
+# degeneration* (top-p).

@@ -8,7 +8,7 @@ from math import exp, inf, sqrt
 import torch
 from torch import Tensor
 
-from minillm.course.expect import expect_close, expect_gradient, expect_shape, fail
+from minillm.course.expect import expect_close, expect_gradient, expect_shape
 from minillm.course.testing import exercise
 
 B, H, T, K = 2, 3, 5, 4
@@ -62,6 +62,9 @@ def rms_mistakes(x: Tensor, w: Tensor, eps: float = EPS) -> dict:
         "the weight is missing.": lambda: x / (square + eps).sqrt(),
         "you multiply by 1 + weight. Some models do; here the weight is the factor itself.": lambda: (
             x / (square + eps).sqrt() * (1 + w)
+        ),
+        "you divide by the mean of absolute values, not by the root of the mean of the squares.": lambda: (
+            x / (x.abs().mean(-1, keepdim=True) + eps) * w
         ),
         "eps is added outside the root. See trap 3.": lambda: x / (square.sqrt() + eps) * w,
         "eps is left out. See trap 3.": lambda: x / square.sqrt() * w,
@@ -159,6 +162,9 @@ def rope_mistakes(x: Tensor, cos: Tensor, sin: Tensor) -> dict:
         "every position is turned like position 0: use the whole tables, row t for position t.": torch.cat(
             (x1 * cos[0] - x2 * sin[0], x1 * sin[0] + x2 * cos[0]), -1
         ),
+        "the tables are off by one: row t belongs to position t.": lambda: rope_loop(
+            x, cos.roll(-1, 0), sin.roll(-1, 0)
+        ),
         "nothing is turned: x comes back as it was.": x,
     }
 
@@ -241,9 +247,12 @@ def attention_mistakes(q: Tensor, k: Tensor, v: Tensor) -> dict:
         "the mask is turned round: positions see the future and not the past. See trap 2.": lambda: plain(
             scores, lower.T
         ),
+        "a position does not see itself: the diagonal is masked too, position 0 is left with nothing. See trap 2.": (
+            lambda: plain(scores, lower.tril(-1))
+        ),
         "a position does not see itself: the diagonal is masked too. See trap 2.": lambda: plain(
             scores, lower.tril(-1)
-        ),
+        ).nan_to_num(),
         "a position sees one token of the future: the mask is off by one. See trap 2.": lambda: plain(
             scores, torch.ones(length, length).tril(1).bool()
         ),
@@ -257,6 +266,9 @@ def attention_mistakes(q: Tensor, k: Tensor, v: Tensor) -> dict:
         "the weights are scaled after the softmax, not the scores before it. See trap 1.": lambda: (
             plain(raw) / sqrt(width)
         ),
+        "the scores of all heads are averaged; each head has weights of its own.": lambda: plain(
+            scores.mean(1, keepdim=True)
+        ),
         "queries and keys have changed places.": lambda: plain(scores.transpose(-1, -2)),
         "there is no softmax.": lambda: scores.masked_fill(~lower, 0.0) @ v,
         "every key gets the same weight: the scores are not used.": lambda: plain(scores * 0),
@@ -266,6 +278,16 @@ def attention_mistakes(q: Tensor, k: Tensor, v: Tensor) -> dict:
 def attention_case(seed: int, scale: float = 1.5) -> tuple[Tensor, Tensor, Tensor]:
     q, k, v = random(seed, B, H, T, K), random(seed + 300, B, H, T, K), random(seed + 600, B, H, T, K + 3)
     return q * scale, k * scale, v
+
+
+@exercise("causal_attention", "many rows, heads and positions")
+def test_causal_attention_values(handle, seed):
+    q, k, v = attention_case(seed)
+    expected, mistakes = weights_loop(q, k) @ v.double(), attention_mistakes(q, k, v)
+    for cast in (lambda x: x, strided, torch.Tensor.double):
+        expect_close(handle(cast(q), cast(k), cast(v)), expected, "result", mistakes=mistakes)
+    one = [x[:1, :1, :1] for x in (q, k, v)]
+    expect_close(handle(*one), one[2], "the result for a single position")
 
 
 @exercise("causal_attention", "the worked example")
@@ -282,35 +304,21 @@ def test_causal_attention_first_position(handle, seed):
     q, k, v = attention_case(seed)
     got = handle(q, k, v)
     expect_shape(got, tuple(v.shape))
-    if bool(torch.as_tensor(got)[:, :, 0].isnan().any()):
-        fail(
-            "result[:, :, 0] is nan: the first position is left with nothing to look at. Is the diagonal masked too? "
-            "A position sees itself. See trap 2."
-        )
-    mistakes = {name: lambda f=f: f()[:, :, 0] for name, f in attention_mistakes(q, k, v).items()}
-    expect_close(got[:, :, 0], v[:, :, 0], "the result at position 0", mistakes=mistakes)
-
-
-@exercise("causal_attention", "many rows, heads and positions")
-def test_causal_attention_values(handle, seed):
-    q, k, v = attention_case(seed)
-    expected, mistakes = weights_loop(q, k) @ v.double(), attention_mistakes(q, k, v)
-    for cast in (lambda x: x, strided, torch.Tensor.double):
-        expect_close(handle(cast(q), cast(k), cast(v)), expected, "result", mistakes=mistakes)
-    one = [x[:1, :1, :1] for x in (q, k, v)]
-    expect_close(handle(*one), one[2], "the result for a single position")
+    expect_close(got[:, :, 0], v[:, :, 0], "the result at position 0")
 
 
 @exercise("causal_attention", "large and very negative scores")
 def test_causal_attention_large_scores(handle, seed):
     q, k, v = attention_case(seed)
     q[..., 0], k[..., 0] = 30.0, -30.0 + k[..., 0] / 10
-    where = "the result where all scores are very negative (the mask must lie far below them)"
+    where = (
+        "the result where all scores are near -450 (exp without subtracting the maximum is 0, a mask must lie below)"
+    )
     expect_close(
         handle(q, k, v), weights_loop(q, k) @ v.double(), where, mistakes=attention_mistakes(q, k, v), rtol=1e-3
     )
     k[..., 0] += 60.0
-    where = "the result where all scores are large (exp of them overflows)"
+    where = "the result where all scores are near 450 (exp overflows without subtracting the maximum)"
     expect_close(
         handle(q, k, v), weights_loop(q, k) @ v.double(), where, mistakes=attention_mistakes(q, k, v), rtol=1e-3
     )

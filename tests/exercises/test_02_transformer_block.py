@@ -4,6 +4,7 @@ The references go query by query and head by head; gradients come from them, in 
 """
 
 from collections.abc import Callable
+from itertools import permutations
 from math import sqrt
 
 import torch
@@ -82,6 +83,10 @@ def module_mistakes(x: Tensor, weights: dict[str, Tensor], cos: Tensor, sin: Ten
         a, b, c = fused.unbind(3)
         return merge(mix(turn(a, cos, sin), turn(b, cos, sin), c)) @ out
 
+    def laced() -> Tensor:
+        a, b, c = (part.reshape(B, T, K, H).permute(0, 3, 1, 2) for part in parts)
+        return mix(turn(a, cos, sin), turn(b, cos, sin), c).permute(0, 2, 3, 1).reshape(B, T, D) @ out
+
     full = lambda a, b, c: merge(mix(a, b, c)) @ out  # noqa: E731
     return {
         "q and k are not turned by their positions: apply_rope is missing. See trap 1.": lambda: full(q, k, v),
@@ -99,8 +104,18 @@ def module_mistakes(x: Tensor, weights: dict[str, Tensor], cos: Tensor, sin: Ten
             mix(rq, rk, v).reshape(B, T, D) @ out
         ),
         "the output projection is missing. See trap 3.": lambda: merge(mix(rq, rk, v)),
-        "the thirds of qkv are taken in another order (k, q, v).": lambda: full(rk, rq, v),
-        "the thirds of qkv are taken in another order (v first).": lambda: full(turn(v, cos, sin), rq, k),
+        **{
+            f"the thirds of qkv are taken in another order ({', '.join(order)}).": lambda order=order: full(
+                *(turn(heads_of(parts[order.index(name)]), cos, sin) for name in "qk"),
+                heads_of(parts[order.index("v")]),
+            )
+            for order in permutations("qkv")
+            if order != ("q", "k", "v")
+        },
+        "the scores are scaled with the root of D, the width of the stream, not of K, that of a head.": lambda: full(
+            rq / sqrt(H), rk, v
+        ),
+        "the heads are interleaved; each head has K neighbouring numbers. See trap 2.": laced,
         "qkv is cut head by head (q, k, v of head 0, then of head 1), not into thirds. See trap 2.": grouped,
         "nothing hides the future. Use your causal_attention.": lambda: merge(mix(rq, rk, v, causal=False)) @ out,
         "x is added to the result. The residual stream comes in the next exercise.": lambda: x + full(rq, rk, v),
