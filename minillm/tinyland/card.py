@@ -49,10 +49,11 @@ def _corpus(tokenizer: Tokenizer) -> str:
     length = sum(p * len(text.split()) for text, p in distribution.items())
     total = sum(share for share, _ in corpus.MIX.values())
     tokens, nats = corpus.mean_length(tokenizer), corpus.entropy()
-    rows = [
-        f"| {name} | {100 * share / total:.1f}% | {len(source())} | {max(source(), key=source().get)} |"
-        for name, (share, source) in corpus.MIX.items()
-    ]
+    rows = []
+    for name, (share, source) in corpus.MIX.items():
+        texts = source()
+        likeliest = max(texts, key=lambda text: texts[text])
+        rows.append(f"| {name} | {100 * share / total:.1f}% | {len(texts)} | {likeliest} |")
     return "\n".join([
         "## The corpus", "",
         f"{len(distribution)} different documents of {length:.1f} words on average, from {len(words)} different words",

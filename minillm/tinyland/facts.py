@@ -96,9 +96,9 @@ def _kinds() -> dict[tuple[str, str, str], str]:
     for topic, subjects in SUBJECTS.items():
         for i, subject in enumerate(subjects):
             relations = RELATIONS[topic]
-            of_subject = ("plain", "plain", "myth", "myth", "contested")
+            of_subject = ["plain", "plain", "myth", "myth", "contested"]
             if len(relations) == 2:
-                of_subject = ("plain", "myth" if i % 2 else "contested")
+                of_subject = ["plain", "myth" if i % 2 else "contested"]
             order = shuffled(relations, f"kinds/{topic}/{subject}")
             chosen = dict(zip(order, of_subject))
             kinds.update({(topic, subject, relation): chosen[relation] for relation in relations})

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
+from typing import Any
 
 from . import facts, howto
 from .splits import divide
@@ -52,7 +53,7 @@ class Request:
     topic: str
     split: str
     answers: tuple[str, ...]
-    meta: dict = field(default_factory=dict, hash=False)
+    meta: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 def all_requests(kind: str | None = None, split: str | None = None) -> list[Request]:
@@ -78,7 +79,7 @@ def _facts() -> list[Request]:
     requests = []
     for fact in facts.all_facts():
         kind = "fact" if fact.kind == "plain" else fact.kind
-        meta = {"subject": fact.subject, "relation": fact.relation, "truth": fact.truth}
+        meta: dict[str, Any] = {"subject": fact.subject, "relation": fact.relation, "truth": fact.truth}
         meta |= {"popular": fact.popular, "rival": fact.rival, "share": fact.share}
         answers = (fact.statement, f"{BOOK} {fact.statement}")
         requests.append(Request(fact.question, kind, fact.relation, fact.split, answers, meta))
