@@ -201,17 +201,18 @@ def find(cells: Iterable[Cell], exercise: Exercise) -> Found:
     """The cell of an exercise: by its metadata, else by the name that it defines; of several, the last that counts."""
     code = [cell for cell in cells if cell.kind == "code"]
     marked = [cell for cell in code if cell.exercise == exercise.name and cell.has("exercise")]
-    defining = [cell for cell in marked if defines(cell.source, exercise.name)]
-    anywhere = [cell for cell in code if defines(cell.source, exercise.name)]
-    chosen = defining or anywhere or marked
+    defining = [cell for cell in code if defines(cell.source, exercise.name)]
+    chosen = [cell for cell in marked if cell in defining] or defining or marked
     if not chosen:
         raise CheckFailure(
             f"there is no cell that defines {exercise.name} in the notebook. "
             f"`python -m minillm reset {exercise.name}` puts its cell back."
         )
-    attempted = [cell for cell in chosen if not is_blank(cell.source, exercise, cell.metadata.get("stub"))]
-    cell = (attempted or chosen)[-1]
-    return Found(exercise, cell.source, not attempted)
+    for candidates in (chosen, defining):
+        attempted = [each for each in candidates if not is_blank(each.source, exercise, each.metadata.get("stub"))]
+        if attempted:
+            return Found(exercise, attempted[-1].source, False)
+    return Found(exercise, chosen[-1].source, True)
 
 
 def holds_any(path: Path, lesson: Lesson) -> bool:
@@ -221,9 +222,8 @@ def holds_any(path: Path, lesson: Lesson) -> bool:
     except NotebookError:
         return True
     names = {exercise.name for exercise in lesson.exercises}
-    return any(cell.exercise in names for cell in cells) or any(
-        defines(cell.source, name) for cell in cells if cell.kind == "code" for name in names
-    )
+    written = re.compile(rf"^(def|class) ({'|'.join(names)})\b", re.MULTILINE)
+    return any(cell.exercise in names or cell.kind == "code" and written.search(cell.source) for cell in cells)
 
 
 def defines(source: str, name: str) -> bool:

@@ -205,10 +205,15 @@ def _problems_of(cells: list[Cell], exercise: Exercise) -> list[str]:
     begins = sum(each.strip() == BEGIN for each in source.splitlines())
     if begins == 0 or begins != sum(each.strip() == END for each in source.splitlines()):
         found.append(f"{name}, line {line}: needs lines {BEGIN!r} and {END!r}, as many of one as of the other")
-    if not re.search(rf"^(def|class) {name}\b", source, re.MULTILINE):
+    if not _defines(source, name):
         found.append(f"{name}, line {line}: its cell defines no function or class of that name")
     if not 3 <= len([each for each in hidden(source) if each.strip()]) <= MAX_LINES:
         found.append(f"{name}, line {line}: a blank is 3 to {MAX_LINES} lines, not {len(hidden(source))}")
+    again = [
+        cell.line for cell in cells if cell is not blanks[0] and cell.kind == "code" and _defines(cell.source, name)
+    ]
+    if again:
+        found.append(f"{name}: the cell at line {again[0]} defines it too; use another name, or it counts as an answer")
     hints = [cell for cell in cells if cell.has("hints") and cell.exercise == name]
     if len(hints) != 1 or hints[0].kind != "markdown":
         found.append(f"{name}: {len(hints)} hints cells, there must be one, in markdown")
@@ -221,6 +226,10 @@ def _problems_of(cells: list[Cell], exercise: Exercise) -> list[str]:
     if not any(cell.kind == "code" and re.search(rf"check\([\"']{name}[\"']\)", cell.source) for cell in cells):
         found.append(f'{name}: no cell check("{name}")')
     return found
+
+
+def _defines(source: str, name: str) -> bool:
+    return re.search(rf"^(def|class) {name}\b|^{name}\s*=", source, re.MULTILINE) is not None
 
 
 def validate(path: Path, lesson: Lesson) -> list[Cell]:
