@@ -223,7 +223,7 @@ def holds_any(path: Path, lesson: Lesson) -> bool:
         return True
     names = {exercise.name for exercise in lesson.exercises}
     written = re.compile(rf"^(def|class) ({'|'.join(names)})\b", re.MULTILINE)
-    return any(cell.exercise in names or cell.kind == "code" and written.search(cell.source) for cell in cells)
+    return any(cell.exercise in names or (cell.kind == "code" and written.search(cell.source)) for cell in cells)
 
 
 def defines(source: str, name: str) -> bool:
