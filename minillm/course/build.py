@@ -99,8 +99,7 @@ def student_notebook(lesson: Lesson, solution: Notebook | None = None) -> Notebo
             cells.append(pictures)
         if cell.has("solution") or cell.has("clinic"):
             continue
-        source = masters.stub(cell.source, catalogue.exercise(cell.exercise)) if cell.has("exercise") else _text(cell)
-        cells.append(_cell(cell, source))
+        cells.append(_cell(cell, _stub(cell) if cell.has("exercise") else _text(cell)))
         if cell.has("target") and (target := _target(shown.get(identity, []))) is not None:
             cells.append(target)
     return _notebook(lesson, cells)
@@ -122,6 +121,10 @@ def _master(lesson: Lesson) -> list[Cell]:
         raise UserError(f"A master is not as it should be. {error}") from None
 
 
+def _stub(cell: Cell) -> str:
+    return masters.stub(cell.source, catalogue.exercise(cell.exercise or ""))
+
+
 def _text(cell: Cell) -> str:
     if cell.has("hints"):
         return masters.folded(cell.source)
@@ -136,7 +139,7 @@ def _cell(cell: Cell, source: str) -> dict[str, Any]:
     if cell.exercise is not None:
         metadata["exercise"] = cell.exercise
     if cell.has("exercise"):
-        metadata["stub"] = fingerprint(masters.stub(cell.source, catalogue.exercise(cell.exercise)))
+        metadata["stub"] = fingerprint(_stub(cell))
     built = {"cell_type": cell.kind, "metadata": metadata, "source": source.splitlines(keepends=True)}
     return {**built, "execution_count": None, "outputs": []} if cell.kind == "code" else built
 

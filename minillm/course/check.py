@@ -45,8 +45,8 @@ def check(*names: str) -> None:
             continue
         started = time.perf_counter()
         try:
-            if (problem := _not_ready(exercise, namespace)) is not None:
-                _show(f"{name}   {problem}", "other")
+            if (reason := _not_ready(exercise, namespace)) is not None:
+                _show(f"{name}   {reason}", "other")
             else:
                 result = _checked(exercise, namespace)
                 _show(text_of(result), result.status)

@@ -7,7 +7,7 @@ ones, or one of a few that turn up everywhere (a flipped sign, a factor), reprod
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class NotAttempted(CheckFailure):
         self.blank = blank
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """The property does not hold, and this is why."""
     raise CheckFailure(message)
 
@@ -167,8 +167,9 @@ def _number(value: Any) -> Tensor | None:
             return value.detach().to("cpu", torch.float64)
         if isinstance(value, (bool, int, float)):
             return torch.tensor(float(value), dtype=torch.float64)
-        if isinstance(value, (list, tuple)) and value and all(_number(item) is not None for item in value):
-            return torch.stack([_number(item) for item in value])
+        if isinstance(value, (list, tuple)) and value:
+            parts = [part for item in value if (part := _number(item)) is not None]
+            return torch.stack(parts) if len(parts) == len(value) else None
     except (RuntimeError, ValueError, TypeError, OverflowError):
         return None
     return None

@@ -11,7 +11,7 @@ import linecache
 import random
 import re
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
@@ -57,7 +57,7 @@ class Stage:
 
     def states(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
         """The raw state of each prop among the arguments."""
-        named = [*enumerate(args), *kwargs.items()]
+        named: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
         return {key: freeze(prop.state(self.live(prop))) for key, prop in named if isinstance(prop, Prop)}
 
 
@@ -225,10 +225,12 @@ class ModuleHandle(LocalHandle):
         """As for a function; a string in ``wrt`` may also name a parameter: "qkv.weight"."""
         stage = Stage()
         live, named = stage.live(tuple(args)), stage.live(dict(kwargs))
-        leaves = {}
+        leaves: dict[Key, list[Tensor]] = {}
         for key in wrt:
-            ours = isinstance(key, str) and key not in kwargs
-            leaves[key] = self._parts.get(key) or [self._own(key)] if ours else _leaf(key, live, named)
+            if isinstance(key, str) and key not in kwargs:
+                leaves[key] = self._parts.get(key) or [self._own(key)]
+            else:
+                leaves[key] = _leaf(key, live, named)
         result = self._run(self.target, live, named, args, kwargs)
         self._unchanged(live, named, args, kwargs)
         self.last = freeze(result, self.name)
@@ -316,7 +318,7 @@ def _leaf(key: Key, live: tuple, named: dict[str, Any]) -> list[Tensor]:
 
 def _parts(module: nn.Module, key: str, weight: Tensor, name: str) -> list[Tensor]:
     """The parameter called ``key``, or the separate projections that together hold a fused one."""
-    parameters = dict(module.named_parameters())
+    parameters: dict[str, Tensor] = dict(module.named_parameters())
     shapes = {each: tuple(parameter.shape) for each, parameter in parameters.items()}
     if key in parameters:
         if parameters[key].shape != weight.shape:
@@ -325,14 +327,14 @@ def _parts(module: nn.Module, key: str, weight: Tensor, name: str) -> list[Tenso
     *prefix, fused, kind = ["", *key.split(".")][-3:] if key.count(".") < 2 else key.rsplit(".", 2)
     start = ".".join(part for part in prefix if part)
     start = f"{start}." if start else ""
-    parts = [_letter(parameters, start, letter, kind) for letter in FUSED.get(fused, ())]
-    if parts and all(part is not None for part in parts):
-        if sum(part.shape[0] for part in parts) == weight.shape[0]:
-            return parts
+    letters = FUSED.get(fused, ())
+    parts = [part for letter in letters if (part := _letter(parameters, start, letter, kind)) is not None]
+    if letters and len(parts) == len(letters) and sum(part.shape[0] for part in parts) == weight.shape[0]:
+        return parts
     raise CheckFailure(f"your {name} has no parameter `{key}`. It has {_listed(shapes)}; names matter here.")
 
 
-def _letter(parameters: dict[str, Tensor], start: str, letter: str, kind: str) -> Tensor | None:
+def _letter(parameters: Mapping[str, Tensor], start: str, letter: str, kind: str) -> Tensor | None:
     """A projection that is called q, q_proj, query, wq, to_q, W_q, q_linear and so on."""
     word = {"q": "query", "k": "key", "v": "value"}[letter]
     pattern = (

@@ -95,7 +95,7 @@ class SGD(Prop):
     def make(self, live: Callable[[Prop], Any]) -> torch.optim.Optimizer:
         return _watched(torch.optim.SGD(live(self.model).parameters(), lr=self.lr))
 
-    def state(self, made: torch.optim.Optimizer) -> dict[str, Any]:
+    def state(self, made: Any) -> dict[str, Any]:
         return {"lr": [group["lr"] for group in made.param_groups], "steps": len(made.norms), "norms": made.norms}
 
 
@@ -109,15 +109,16 @@ class AdamW(SGD):
 
     def make(self, live: Callable[[Prop], Any]) -> torch.optim.Optimizer:
         parameters = live(self.model).parameters()
-        settings = {"betas": self.betas, "eps": self.eps, "weight_decay": self.weight_decay}
-        return _watched(torch.optim.AdamW(parameters, lr=self.lr, **settings))
+        return _watched(
+            torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay)
+        )
 
 
-def _watched(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+def _watched(optimizer: Any) -> Any:
     """The optimizer, noting the gradient norm that each of its steps meets."""
     optimizer.norms = []
 
-    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def note(optimizer: Any, *_: Any) -> None:
         grads = [p.grad.norm() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         optimizer.norms.append(torch.stack(grads).norm().item() if grads else 0.0)
 
@@ -140,16 +141,17 @@ class Loss(Prop):
         if self.name not in LOSSES:
             raise ValueError(f"no loss {self.name!r}; there are {', '.join(LOSSES)}")
 
-        def loss(model: nn.Module, batch: tuple[Tensor, Tensor | None]) -> Tensor:
+        def measure(model: nn.Module, batch: tuple[Tensor, Tensor | None]) -> Tensor:
             loss.calls += 1
             tokens, mask = batch
             each = LOSSES[self.name](model(tokens), tokens)  # (B, T)
             return each.mean() if mask is None else (each * mask).sum() / mask.sum()
 
+        loss: Any = measure
         loss.calls = 0
         return loss
 
-    def state(self, made: Callable[..., Tensor]) -> dict[str, Any]:
+    def state(self, made: Any) -> dict[str, Any]:
         return {"calls": made.calls}
 
 

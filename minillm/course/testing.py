@@ -71,7 +71,7 @@ def exercise(name: str, words: str) -> Callable[[Callable], Callable]:
     """Mark ``test(handle, seed)`` as a property of exercise ``name``, described to students by ``words``."""
     catalogue.exercise(name)
 
-    def mark(test: Callable) -> Callable:
+    def mark(test: Any) -> Any:
         test.exercise, test.words = name, words
         return test
 
@@ -91,14 +91,14 @@ def variant(name: str) -> Callable[[Callable], Callable]:
 def _sample(name: str, kind: str, names: str | None) -> Callable[[Callable], Callable]:
     catalogue.exercise(name)
 
-    def mark(target: Callable) -> Callable:
+    def mark(target: Any) -> Any:
         target.sample = (kind, Sample(name, target, names))
         return target
 
     return mark
 
 
-def tests_of(name: str) -> list[Callable]:
+def tests_of(name: str) -> list[Any]:
     """The properties of an exercise, in the order in which they are written."""
     members = [member for path in catalogue.lesson_of(name).tests for member in vars(_module(path)).values()]
     return [member for member in members if getattr(member, "exercise", None) == name and callable(member)]
@@ -127,6 +127,8 @@ def _module(path: Path) -> ModuleType:
     """The module at ``path``, loaded once and under a name of its own."""
     name = "minillm_exercises." + ".".join(path.relative_to(paths.EXERCISES).with_suffix("").parts)
     spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -164,7 +166,7 @@ def run_exercise(name: str, target: Any, seed: int = 0, limit: float = LIMIT) ->
     return Result(name, status, points, listed.points, message, failed, held, seconds, printed)
 
 
-def run_property(test: Callable, handle: Any, seed: int = 0) -> None:
+def run_property(test: Any, handle: Any, seed: int = 0) -> None:
     """Run one property. CheckFailure where it does not hold.
 
     A test that trips over a result of an unexpected form (an index that is not there, say) has found a failure of
