@@ -123,12 +123,12 @@ class _Bench:
         self.prompts = [[1 + row] * length for row, length in enumerate(lengths)]
 
     def run(self) -> Run:
-        peak = self._seconds("peak", lambda: [self.matrix @ self.matrix for _ in range(3)]) / 3
-        trained = self._seconds("training", lambda: [self._train() for _ in range(STEPS)]) / STEPS
+        peak = self._seconds("peak", _repeat(3, lambda: self.matrix @ self.matrix)) / 3
+        trained = self._seconds("training", _repeat(STEPS, self._train)) / STEPS
         cached = self._seconds("writing, cache", lambda: self._generate(use_cache=True))
         uncached = self._seconds("writing, no cache", lambda: self._generate(use_cache=False))
         # the peak is taken before and after, so that a machine that grows slower is seen in both
-        peak = (peak + self._seconds("peak", lambda: [self.matrix @ self.matrix for _ in range(3)]) / 3) / 2
+        peak = (peak + self._seconds("peak", _repeat(3, lambda: self.matrix @ self.matrix)) / 3) / 2
         tokens = BASE.batch_size * BASE.length
         flops = 3 * forward_flops(self.config, BASE.length) * tokens
         written = ROWS * NEW
@@ -152,6 +152,14 @@ class _Bench:
         seconds = time.perf_counter() - began
         self.bar.update()
         return seconds
+
+
+def _repeat(times: int, work: Callable[[], object]) -> Callable[[], None]:
+    def repeated() -> None:
+        for _ in range(times):
+            work()
+
+    return repeated
 
 
 def _wait(device: torch.device) -> None:

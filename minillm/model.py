@@ -181,13 +181,20 @@ class Transformer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights: small embeddings, so that first guesses are even; each block starts near the identity."""
-        nn.init.normal_(self.embed.weight, std=0.02)
-        for block in self.blocks:
-            for linear in (block.attention.qkv, block.mlp.up):
-                nn.init.normal_(linear.weight, std=1 / sqrt(linear.in_features))
-            for linear in (block.attention.out, block.mlp.down):
-                nn.init.normal_(linear.weight, std=0.1 / sqrt(linear.in_features))
+        """Draw new weights, scaled so that the first guesses are nearly even and learning is fast from the first step.
+
+        Every block starts as the identity, for its output layers are 0. The final norm starts at 4 and the embeddings
+        small: the logits then react quickly, and a token gives itself no more than 4 above the rest.
+        """
+        for name, weight in self.named_parameters():
+            if name == "embed.weight":
+                nn.init.normal_(weight, std=1 / self.config.dim)
+            elif name.endswith(("attention.out.weight", "mlp.down.weight")):
+                nn.init.zeros_(weight)
+            elif weight.ndim == 2:
+                nn.init.normal_(weight, std=1 / sqrt(weight.shape[1]))
+            else:
+                nn.init.constant_(weight, 4.0 if name == "norm.weight" else 1.0)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """tokens (B, T) long -> logits (B, T, V); logits at position t predict token t + 1. See `hidden`."""

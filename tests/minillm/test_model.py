@@ -14,12 +14,11 @@ CONFIG = Config(vocab_size=29, context_length=40, dim=24, layers=3, heads=3, hid
 
 
 def make_model(seed: int = 0) -> Transformer:
-    """A float64 model whose every weight matters: large embeddings, norms away from 1."""
+    """A float64 model whose every weight matters, also those that a new model has at 0."""
     torch.manual_seed(seed)
     model = Transformer(CONFIG)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.3)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, mean=1.0 if parameter.ndim == 1 else 0.0, std=0.3)
     return model.double()
 
 
@@ -206,7 +205,7 @@ def test_a_new_model_guesses_nearly_evenly_and_does_not_simply_repeat_its_input(
     model = Transformer(Config(vocab_size=500))
     tokens = torch.randint(0, 500, (8, 64))
     loss = F.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
-    assert abs(loss.item() - math.log(500)) < 0.1
+    assert abs(loss.item() - math.log(500)) < 0.2
 
 
 def test_the_same_seed_gives_the_same_model():
