@@ -240,7 +240,7 @@ def _learn_merges(words: Counter[str], number: int) -> list[Pair]:
 
     merges: list[Pair] = []
     while len(merges) < number and counts:
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        _, best = min((-count, pair) for pair, count in counts.items())
         new = BYTES + len(merges)
         merges.append(best)
         for i in places.pop(best):

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from minillm.course.exercises import reference
 from minillm.model import Config, ScalarHead, Transformer, rope_tables, rotate
 
 CONFIG = Config(vocab_size=29, context_length=40, dim=24, layers=3, heads=3, hidden=52, rope_base=50.0)
@@ -214,6 +215,15 @@ def test_the_same_seed_gives_the_same_model():
     torch.manual_seed(5)
     other = Transformer(CONFIG).state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_block_of_lesson_02_takes_the_weights_and_gives_the_states_of_the_library():
+    model, tokens = make_model(), random_tokens()
+    expected = model(tokens)
+    for i, block in enumerate(model.blocks):
+        model.blocks[i] = reference("TransformerBlock")(CONFIG.dim, CONFIG.heads, CONFIG.hidden).double()
+        model.blocks[i].load_state_dict(block.state_dict())
+    close(model(tokens), expected, 1e-9)
 
 
 def test_a_block_that_knows_neither_mask_nor_cache_can_stand_in():

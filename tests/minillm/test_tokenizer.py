@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.course.exercises import reference
 from minillm.tokenizer import SPECIALS, Tokenizer, TokenizerError, split_words
 
 TEXTS = [
@@ -89,6 +90,11 @@ def test_encoding_replays_the_merges_in_the_order_in_which_they_were_learned(tex
             ids = slow_merge(ids, pair, 256 + i)
         expected += ids
     assert tokenizer.encode(text) == expected
+
+
+def test_merges_are_those_of_lesson_01():
+    words = {tuple(word.encode()): n for word, n in Counter(w for t in TEXTS for w in split_words(t)).items()}
+    assert TOKENIZER.merges == reference("train_bpe")(words, 300 - 262)
 
 
 def test_of_equally_frequent_pairs_the_smallest_is_merged_first():
