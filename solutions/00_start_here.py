@@ -374,7 +374,8 @@ surprise = -logprobs[tokens[:, :-1], tokens[:, 1:]]  # (N, T-1): nats paid for e
 loss = masked_mean(surprise, mask[:, 1:])
 
 guessing = torch.tensor(float(len(words))).log()
-print(f"Pure guessing pays {guessing:.2f} nats a word, the table {loss:.2f}: as if it chose among {loss.exp():.1f} words.")
+print(f"Pure guessing pays {guessing:.2f} nats a word, the table {loss:.2f}:")
+print(f"as unsure as if it had to choose among {loss.exp():.1f} equally likely words, every time.")
 print(f"Without the mask you would have read {surprise.mean():.2f}.")
 
 # %% [markdown]
@@ -383,7 +384,7 @@ print(f"Without the mask you would have read {surprise.mean():.2f}.")
 # "the" most often in this corpus?
 
 # %%
-beginnings = ["question : what is", "the food of the fox is", "the", "1 plus 2 is"]
+beginnings = ["the food of the fox is", "1 plus 2 is", "the", "the opposite"]
 tokens_of, mask_of = batch_of([text.split() for text in beginnings])
 best = logprobs[take_last(tokens_of, mask_of)].topk(3)  # (4, 3)
 for text, guesses, values in zip(beginnings, best.indices.tolist(), best.values.exp().tolist()):
