@@ -42,6 +42,8 @@ def exercise_of(item: pytest.Item) -> str | None:
     """The exercise that a test is about, or None."""
     if hasattr(getattr(item, "function", None), "exercise"):
         return item.function.exercise
+    if Path(__file__).parent not in item.path.parents:
+        return None
     values = getattr(getattr(item, "callspec", None), "params", {})
     return values.get("name") or getattr(values.get("sample"), "exercise", None)
 
