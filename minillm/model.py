@@ -269,7 +269,7 @@ class ScalarHead(nn.Module):
 def attention_mask(mask: Tensor | None, T: int, past: int, device: torch.device) -> Tensor | None:
     """(B, 1, T, S) or (T, S), True where query t may look at key s; None where plain causal attention does.
 
-    Not ahead, and not at padding. A padded query sees itself: with nothing to see, its softmax would be NaN.
+    Not ahead, and not at padding. A padded query sees itself: with nothing to see, its softmax is 0 / 0.
     """
     if mask is None and (past == 0 or T == 1):
         return None

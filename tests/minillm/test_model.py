@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from minillm.course.exercises import reference
-from minillm.model import Config, ScalarHead, Transformer, rope_tables, rotate
+from minillm.model import Config, ScalarHead, Transformer, attention_mask, rope_tables, rotate
 
 CONFIG = Config(vocab_size=29, context_length=40, dim=24, layers=3, heads=3, hidden=52, rope_base=50.0)
 
@@ -117,6 +117,12 @@ def test_padding_never_changes_a_real_token(side):
         assert logits.isfinite().all()
         for row, length in enumerate(lengths):
             close(logits[row, places[row]], model(tokens[row : row + 1, :length])[0])
+
+
+def test_even_padding_has_something_to_look_at_so_that_no_softmax_is_nan():
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
+    assert attention_mask(mask, 4, 0, mask.device).any(-1).all()
+    assert attention_mask(mask, 2, 2, mask.device).any(-1).all()
 
 
 def test_padding_never_changes_a_gradient():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from minillm.model import Config, Transformer
-from minillm.sampling import generate
+from minillm.sampling import _draw, generate
 
 V = 17
 CONFIG = Config(vocab_size=V, context_length=48, dim=16, layers=2, heads=2)
@@ -86,6 +86,16 @@ def test_draws_follow_the_stated_distribution(model, way):
     assert (counts[expected == 0] == 0).all()
     bound = 5 * (n * expected * (1 - expected)).sqrt() + 1e-9
     assert ((counts - n * expected).abs() <= bound).all()
+
+
+@pytest.mark.parametrize("way", [{}, {"top_k": 3}, {"top_p": 1 - 1e-9}])
+def test_each_share_of_the_unit_interval_gives_its_token_and_none_of_probability_0(way):
+    probs = torch.tensor([[0.5, 0.25, 0.25, 0.0]], dtype=torch.float64)
+    uniform = torch.tensor([0.0, 0.49, 0.5, 0.74, 0.75, 1 - 2**-53], dtype=torch.float64)
+    settings = {"temperature": 1.0, "top_k": None, "top_p": None} | way
+    tokens, logprobs = _draw(probs.log().expand(6, 4), uniform, **settings)
+    assert tokens.tolist() == [0, 0, 1, 1, 2, 2]
+    assert logprobs.exp().tolist() == pytest.approx([0.5, 0.5, 0.25, 0.25, 0.25, 0.25])
 
 
 @pytest.mark.parametrize("way", WAYS[1:])

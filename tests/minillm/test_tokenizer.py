@@ -97,6 +97,15 @@ def test_merges_are_those_of_lesson_01():
     assert TOKENIZER.merges == reference("train_bpe")(words, 300 - 262)
 
 
+@given(st.lists(st.tuples(st.integers(97, 99), st.integers(97, 99)), unique=True), st.text(alphabet="abc", max_size=9))
+@settings(deadline=None, max_examples=200)
+def test_the_merge_that_was_learned_first_comes_first(merges, word):
+    ids = list(word.encode())
+    for i, pair in enumerate(merges):
+        ids = slow_merge(ids, pair, 256 + i)
+    assert Tokenizer(merges).encode(word) == ids
+
+
 def test_of_equally_frequent_pairs_the_smallest_is_merged_first():
     assert Tokenizer.train(["zy xw"], 263).merges == [(32, 120)]  # (" ", "x") < ("x", "w") < ("z", "y")
 
@@ -124,7 +133,8 @@ def test_ids_are_bytes_then_merges_then_specials():
 def test_a_special_token_is_one_id_and_only_if_whole():
     assert TOKENIZER.encode("<end>") == [TOKENIZER.end]
     assert TOKENIZER.end not in TOKENIZER.encode("<end <En> < end>")
-    assert TOKENIZER.encode("a<end>b") == [97, TOKENIZER.end, 98]
+    for name, token in zip(SPECIALS, TOKENIZER.special_ids):
+        assert TOKENIZER.encode(f"a{name}b{name} {name}") == [97, token, 98, token, 32, token]
 
 
 def test_special_tokens_in_text_from_strangers_stay_plain_text():

@@ -265,6 +265,17 @@ def test_an_interrupted_run_continues_from_a_new_model_and_from_the_one_that_it_
     assert same_weights(model, whole)
 
 
+def test_a_run_that_was_stopped_twice_continues_from_a_new_model(tmp_path):
+    path, model, whole = tmp_path / "run.snapshot", make_model(), make_model()
+    run(whole)
+    assert run(model, interrupting_at(5), snapshot=path).interrupted
+    step = interrupting_at(3)
+    assert run(model, step, snapshot=path).interrupted
+    last = make_model()
+    assert len(run(last, interrupting_at(99), snapshot=path).losses) == 12
+    assert same_weights(last, whole)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
