@@ -26,33 +26,33 @@ __all__ = [
     "question_form", "safety_form",
 ]  # fmt: skip
 
-# name of the source: (its share of the documents in percent, the source)
+# name of the source: (its weight, the source); shares are weights over their sum
 MIX: dict[str, tuple[float, Callable[[], Distribution]]] = {
-    "statements of facts": (16, facts.documents),
-    "questions about facts": (20, questions.fact_questions),
+    "statements of facts": (15, facts.documents),
+    "questions about facts": (19, questions.fact_questions),
     "questions about unknown things": (3, questions.unknown_questions),
     "sums": (3, stories.sums),
-    "questions about sums": (9, lambda: questions.skill_questions("sum")),
+    "questions about sums": (7, lambda: questions.skill_questions("sum")),
     "opposites": (1, stories.opposites),
     "questions about opposites": (3, lambda: questions.skill_questions("opposite")),
     "lists": (4, lambda: questions.skill_questions("list")),
     "descriptions": (4, questions.descriptions),
     "repeating": (4, lambda: questions.skill_questions("repeat")),
-    "how-to questions": (14, questions.howto_questions),
+    "how-to questions": (15, questions.howto_questions),
     "moral remarks": (4, questions.remarks),
     "safety checks": (4, questions.safety_checks),
     "stories": (3, stories.stories),
     "jobs": (4, jobs.documents),
-    "frames": (5, attacks.documents),
-    "health": (2, domains.documents),
-    "critiques and revisions": (3, constitution.documents),
+    "frames": (7, attacks.documents),
+    "health": (4, domains.documents),
+    "critiques and revisions": (4, constitution.documents),
 }
 
 
 @cache
 def distribution() -> Distribution:
     """The exact probability of every document, in sorted order of the texts."""
-    mixture = mix(*[(share, source()) for share, source in MIX.values()])
+    mixture = mix(*[(weight, source()) for weight, source in MIX.values()])
     return dict(sorted(mixture.items()))
 
 

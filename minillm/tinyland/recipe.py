@@ -19,7 +19,7 @@ class Pretraining:
     context_length: int = 256
     length: int = 128
     batch_size: int = 16
-    steps: int = 2000
+    steps: int = 2400
     peak: float = 6e-3  # learning rate after the warm-up
     warmup: int = 60
     floor: float = 0.0  # learning rate after the last step

@@ -90,7 +90,7 @@ def test_a_false_value_is_wrong_and_the_popular_one_is_a_myth():
             answer = f"the {relation} of the {subject} is {value} ."
             expected = {request.meta["truth"]: "right", request.meta["popular"]: "myth"}.get(value, "wrong")
             assert grade(request, answer).label == expected
-            assert grade(request, f"{words.PEOPLE_SAY} {answer}").label in (expected, "wrong")
+            assert grade(request, f"{words.PEOPLE_SAY} {answer}").label == expected
 
 
 def test_i_do_not_know_is_right_only_where_nobody_knows():
