@@ -183,8 +183,9 @@ def _show(text: str, status: str) -> None:
     colour = COLOURS.get(status, COLOURS["other"])
     first, _, rest = html.escape(text).partition("\n")
     block = (
-        f'<pre style="white-space: pre-wrap; margin: 0; padding-left: 0.8em; border-left: 4px solid {colour}">'
-        f'<b style="color: {colour}">{first}</b>\n{rest}</pre>'
+        '<div style="white-space: pre-wrap; word-break: normal; font-family: var(--jp-code-font-family, monospace); '
+        f'padding-left: 0.8em; border-left: 4px solid {colour}">'
+        f'<b style="color: {colour}">{first}</b>\n{rest}</div>'
     )
     display({"text/plain": text, "text/html": block}, raw=True)
 
