@@ -141,7 +141,7 @@ class LocalHandle:
             raise CheckFailure(f"your {self.name} returned shape {shape(result)}, expected {shape(upstream)}.")
         flat = [leaf for group in leaves.values() for leaf in group]
         try:
-            found = torch.autograd.grad(result, flat, upstream.to(result.dtype), allow_unused=True)
+            found = torch.autograd.grad((result * upstream).sum(), flat, allow_unused=True)
         except RuntimeError as error:
             text = _first_line(error)
             raise CheckFailure(f"no gradient can be taken through your {self.name}: {text}") from None
