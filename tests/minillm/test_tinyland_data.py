@@ -59,6 +59,10 @@ def test_nearly_every_word_is_one_token(tokenizer):
     assert tokens <= 1.1 * sum(len(text.split()) for text in texts)
 
 
+def test_every_listed_answer_is_shorter_than_40_tokens(tokenizer):
+    assert max(len(tokenizer.encode(answer)) for request in all_requests() for answer in request.answers) < 40
+
+
 def test_an_encoded_document_begins_with_doc_and_decodes_to_itself(tokenizer):
     for text in corpus.load("validation")[:200]:
         ids = corpus.encode_document(tokenizer, text)
