@@ -265,7 +265,7 @@ def test_an_interrupted_run_continues_from_a_new_model_and_from_the_one_that_it_
     assert same_weights(model, whole)
 
 
-def test_a_run_that_was_stopped_twice_continues_from_a_new_model(tmp_path):
+def test_a_run_that_was_stopped_twice_continues_from_a_new_model(tmp_path, capsys):
     path, model, whole = tmp_path / "run.snapshot", make_model(), make_model()
     run(whole)
     assert run(model, interrupting_at(5), snapshot=path).interrupted
@@ -273,6 +273,7 @@ def test_a_run_that_was_stopped_twice_continues_from_a_new_model(tmp_path):
     assert run(model, step, snapshot=path).interrupted
     last = make_model()
     assert len(run(last, interrupting_at(99), snapshot=path).losses) == 12
+    assert "continues after update 8" in capsys.readouterr().out
     assert same_weights(last, whole)
 
 
