@@ -82,7 +82,8 @@ def start(lesson: Lesson, port: int | None, browser: bool) -> int:
     """Run JupyterLab on the lesson until it is ended. Returns its exit status."""
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={paths.WORK}", "--ServerApp.answer_yes=True"]
     command += [f"--LabApp.default_url=/lab/tree/{lesson.work_notebook.name}", "--log-level=ERROR"]
-    command += ["--LabApp.log_level=ERROR", "--LabApp.extension_manager=readonly"]  # the other kind asks the network what there is
+    # The usual extension manager asks the network what there is.
+    command += ["--LabApp.log_level=ERROR", "--LabApp.extension_manager=readonly"]
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in most containers
     command += [f"--port={port}"] if port else []
     command += [] if browser else ["--no-browser"]

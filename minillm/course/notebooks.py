@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from minillm import paths
 from minillm.course.names import UserError
 from minillm.files import atomic_write
 
@@ -79,4 +80,8 @@ def _is_notebook(notebook: Any) -> bool:
 
 
 def _untouched(path: Path) -> str:
-    return f" It was left as it is; to start this lesson anew, give it another name ({path.name}.old, say)."
+    """What has become of a file that cannot be read, and, for a student's copy, the way on."""
+    if path.parent != paths.WORK:
+        return " It was left as it is."
+    start = f"`python -m minillm reset {path.stem}` starts the lesson anew and keeps this file as a backup"
+    return f" It was left as it is. Jupyter may have an older state in .ipynb_checkpoints beside it; {start}."
