@@ -388,7 +388,7 @@ def _untouched_randomness():
     """Fixed global seeds inside, the caller's random state and settings back afterwards."""
     state, python, dtype = torch.get_rng_state(), random.getstate(), torch.get_default_dtype()
     try:
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # torch.manual_seed also queues a call for each absent device
         random.seed(0)
         with torch.enable_grad():
             yield
