@@ -6,7 +6,7 @@
 # here, from the same objective that trains the largest models: **predict the next token**.
 #
 # That is also where alignment begins. The text it reads repeats popular myths, describes harmful methods, and talks of
-# nurses as "she" and of guards as "he". A model that predicts such text well has learned to say such things. At the end
+# nurses as "she" and of miners as "he". A model that predicts such text well has learned to say such things. At the end
 # of this lesson you measure how often. That table is the *before* of the whole course; every later lesson is held
 # against it.
 #
@@ -43,7 +43,8 @@ tokenizer = Tokenizer.load()
 
 def tell(what: str, value: float, guess: float | None) -> None:
     """A result in a sentence, beside what you predicted."""
-    print(f"{what}: {value:.3g}." + (f" You said {guess:.3g}." if guess is not None else ""))
+    said = f" You said {guess:.3g}." if guess is not None else ""
+    print(f"{what}: {value:.3g}.{said}")
 
 
 # %% [markdown]
@@ -91,12 +92,12 @@ def tell(what: str, value: float, guess: float | None) -> None:
 
 # %% tags=["exercise"] exercise="pack_documents"
 def pack_documents(documents: list[list[int]], length: int, doc_id: int) -> Tensor:
-    """Documents one after the other, each behind a separator, cut into rows that overlap by one token.
+    """Documents in a stream, each behind a separator, cut into rows that overlap by one token.
 
-    documents: token ids of each document, without separators; a document may be empty or longer than a row.
-    length: predictions a row; doc_id: the separator, put before every document, the first one too.
-    Returns (N, length + 1) long: row i holds tokens i * length to (i + 1) * length, both included, of the stream.
-    A rest too short for a row is dropped; if nothing fills a row, N is 0.
+    documents: token ids of each, without separators; one may be empty, or longer than a row.
+    length: predictions a row. doc_id: the separator, before every document, the first too.
+    Returns (N, length + 1) long: row i holds the tokens i * length to (i + 1) * length of the
+    stream, both included. A rest too short for a row is dropped; N may be 0.
 
     >>> pack_documents([[5, 6], [7, 8, 9], [4]], length=3, doc_id=1).tolist()
     [[1, 5, 6, 1], [1, 7, 8, 9]]
@@ -147,9 +148,8 @@ for row in pack_documents(some, length=48, doc_id=tokenizer.doc)[:2]:
 #
 # $$ L = \frac{\sum_{b,t} m_{b,t+1} \cdot \big(-\log p_{b,t}(x_{b,t+1})\big)}{\sum_{b,t} m_{b,t+1}} $$
 #
-# The mean runs over all counted tokens of the batch together, not over rows first (Radford et al. 2019 train with the
-# former). The objective is that of Bengio et al. 2003, section 2, without its regulariser, in nats and with the sign
-# turned.
+# The mean runs over all counted tokens of the batch together, not over rows first. The objective is that of Bengio et
+# al. 2003, section 2, without its regulariser, in nats and with the sign turned.
 #
 # **By hand.** One row, "the fox eats". Your model gives "fox" the probability 1/2 after "the", and "eats" 1/4 after
 # "the fox". L = (log 2 + log 4) / 2 = 1.04 nats per token. The logits behind "eats" predict a token that is not
@@ -167,9 +167,10 @@ def next_token_loss(logits: Tensor, tokens: Tensor, mask: Tensor | None = None) 
     """Mean negative log-likelihood, in nats, of every counted token given those before it.
 
     logits: (B, T, V) float, position t predicts token t+1; tokens: (B, T) long.
-    mask: (B, T), 1 or True where a token counts as a target (any dtype); None counts all. The first column is
-    never a target. At least one target counts.
-    Returns a scalar with a gradient: the mean over all counted tokens of the batch (not per row first).
+    mask: (B, T), 1 or True where a token counts as a target (any dtype); None counts all.
+    The first column is never a target. At least one target counts.
+    Returns a scalar with a gradient: the mean over all counted tokens of the batch, not of
+    each row first.
     Bengio et al. 2003, sec. 2.
     """
     # BEGIN SOLUTION
@@ -241,8 +242,9 @@ print(f"The logarithm of its vocabulary is {log(tokenizer.vocab_size):.2f}.")
 def learning_rate_at(step: int, steps: int, peak: float, warmup: int, floor: float = 0.0) -> float:
     """Linear warm-up to `peak`, then half a cosine down to `floor`.
 
-    step: from 0; steps: updates in the whole run; warmup: updates of warm-up, 0 <= warmup < steps.
-    The update number warmup (step warmup - 1) has the rate peak, number steps has floor, and so have all later ones.
+    step: from 0. steps: updates in the whole run. warmup: of these, 0 <= warmup < steps.
+    Update number warmup (step warmup - 1) has the rate peak; number steps and all later
+    ones have the rate floor.
     Returns a float. Loshchilov & Hutter 2017, eq. 5, behind a linear warm-up.
     """
     # BEGIN SOLUTION
@@ -315,12 +317,14 @@ plt.show()
 
 # %% tags=["exercise"] exercise="training_step"
 def training_step(model, optimizer, batches, loss_fn, max_norm=1.0):
-    """One optimiser step on the mean loss of several micro-batches. Returns that mean loss, a float.
+    """One optimiser step on the mean loss of several micro-batches. Returns that loss, a float.
 
-    model: an nn.Module; optimizer: over its parameters, whatever gradients they still hold.
-    batches: list of one or more micro-batches of the same weight, each whatever loss_fn takes: tokens, a tuple, ...
+    model: an nn.Module. optimizer: over its parameters, whatever gradients they still hold.
+    batches: list of one or more micro-batches of the same weight; what one is, only loss_fn
+        needs to know.
     loss_fn: loss_fn(model, batch) -> scalar mean loss of one micro-batch, with its graph.
-    max_norm: the gradient, all parameters as one vector, is scaled down to this norm if it is longer.
+    max_norm: the gradient, of all parameters as one vector, is scaled down to this norm if
+        it is longer.
     The loss is the one before the step. The learning rate is not touched.
     """
     # BEGIN SOLUTION
@@ -376,8 +380,9 @@ check("training_step")
 def perplexity(model, batches):
     """exp of the mean nats per counted token over all batches together.
 
-    model: model(tokens) -> logits (B, T, V). batches: list of (tokens, mask) of any shapes; mask (B, T), 1 or True
-    where a token counts as a target, or None if all do. The first column of a batch is never a target.
+    model: model(tokens) -> logits (B, T, V).
+    batches: list of (tokens, mask), shapes may differ; mask (B, T) is 1 or True where a token
+        counts as a target, or None if all do. The first column is never a target.
     Returns a float. No gradient is tracked. Uses next_token_loss.
     """
     # BEGIN SOLUTION
