@@ -193,10 +193,10 @@ class LocalHandle:
         return None
 
     def _unchanged(self, live: tuple, named: dict[str, Any], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        pairs = [*zip(live, args), *((named[key], kwargs[key]) for key in kwargs)]
-        labels = [*map(self._parameter, range(len(args))), *kwargs]
-        for label, (after, before) in zip(labels, pairs):
+        keys: list[int | str] = [*range(len(args)), *kwargs]
+        for key, after, before in zip(keys, [*live, *named.values()], [*args, *kwargs.values()]):
             if not _same(after, before):
+                label = self._parameter(key) if isinstance(key, int) else key
                 raise CheckFailure(
                     f"your {self.name} changes its input {label}. A caller may still need it: "
                     "work on a copy, and keep away from +=, [...] = and methods that end in _ on inputs."
