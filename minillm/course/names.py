@@ -61,7 +61,8 @@ def named(text: str) -> Lesson | Exercise:
     """The lesson or the exercise that ``text`` names; UserError where it names neither."""
     found = find_lesson(text) or find_exercise(text)
     if found is None:
-        choices = [each.name for each in (*catalogue.lessons(), *catalogue.exercises())]
+        choices = [lesson.name for lesson in catalogue.lessons()]
+        choices += [exercise.name for exercise in catalogue.exercises()]
         hint = did_you_mean(text, choices) or " `python -m minillm progress` lists both."
         raise UserError(f"There is no lesson or exercise {text!r}.{hint}")
     return found
