@@ -143,7 +143,7 @@ def _kill_table(terminalreporter: pytest.TerminalReporter, kills: dict[str, list
 
 
 def config_is_verbose(terminalreporter: pytest.TerminalReporter) -> bool:
-    return terminalreporter.config.get_verbosity() > 0
+    return terminalreporter.config.get_verbosity() >= 0  # pyproject.toml asks for -q
 
 
 def _scoreboard(terminalreporter: pytest.TerminalReporter, outcomes: dict) -> None:
