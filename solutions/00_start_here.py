@@ -57,18 +57,19 @@ import matplotlib.pyplot as plt
 from minillm import plots
 
 plots.use_style()
-mask = torch.tensor(
-    [[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1]]
-)
+rows = ["xxxxxx", "xxx...", "..xxxx", "x.....", "....xx"]
+mask = torch.tensor([[int(place == "x") for place in row] for row in rows])
 torch.manual_seed(0)
 surprise = torch.where(mask.bool(), 4 * torch.rand(5, 6), torch.tensor(99.0))  # 99: what nobody cleared away
 
 
+# %%
 def draw(ax, values: Tensor, title: str, top: float = 1.0, digits: int = 0) -> None:
-    """A matrix as a heat map with its numbers written into it; what is above `top` has a cross instead of a tint."""
+    """A matrix as a heat map with its numbers written into it; what is above `top` is greyed out."""
     ax.imshow(values.clamp(max=top) * (values <= top), cmap="Oranges", vmin=0, vmax=1.6 * top, alpha=0.85)
     for (row, column), value in ((divmod(i, values.shape[1]), v) for i, v in enumerate(values.flatten().tolist())):
-        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color="#333333", fontsize=9)
+        colour = "#b0a89f" if value > top else "#333333"
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=colour, fontsize=9)
     ax.set(title=title, xlabel="position", ylabel="row", xticks=range(values.shape[1]), yticks=range(values.shape[0]))
     ax.grid(False)
 
@@ -162,11 +163,8 @@ check("masked_mean")
 # %% tags=["target"] exercise="masked_mean"
 everything, by_row = masked_mean(surprise, mask), masked_mean(surprise, mask, dim=1)
 print(f"mean over the {int(mask.sum())} numbers that count: {everything.item():.3f}")
-print(
-    "means of the rows:",
-    " ".join(f"{value:.2f}" for value in by_row.tolist()),
-    f"- their mean: {by_row.mean().item():.3f}",
-)
+listed = " ".join(f"{value:.2f}" for value in by_row.tolist())
+print(f"means of the rows: {listed} - and their mean: {by_row.mean().item():.3f}")
 print(f"x.mean(), garbage and all: {surprise.mean().item():.1f}")
 
 # %% [markdown]
@@ -244,9 +242,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.2), width_ratios=[2.4
 draw(left, surprise, "The last number that counts, row by row", top=4.0, digits=1)
 for row in range(5):
     column = max(t for t in range(6) if mask[row, t])
-    left.add_patch(
-        plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=plots.STAGE_COLOURS["sft"], linewidth=2.5)
-    )
+    left.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=blue, linewidth=2.5))
 draw(right, torch.stack([torch.tensor(expected), got], dim=1), "Expected, got", top=4.0, digits=1)
 right.set(xticks=[0, 1], xticklabels=["loop", "yours"], xlabel="", ylabel="")
 plt.show()
@@ -445,11 +441,8 @@ diagnosis = "D"
 # %%
 if diagnosis in suspects:
     made = suspects[diagnosis]()
-    same = torch.isclose(made, reported, rtol=1e-3)
-    print(
-        f"Bug {diagnosis} gives {made:.3f}, reported was {reported:.3f}:",
-        "that is the one." if same else "not this one.",
-    )
+    verdict = "that is the one." if torch.isclose(made, reported, rtol=1e-3) else "not this one."
+    print(f"Bug {diagnosis} gives {made:.3f}, reported was {reported:.3f}: {verdict}")
 else:
     print('Write your diagnosis into the cell above, as in diagnosis = "A", and run it.')
 
@@ -473,9 +466,9 @@ else:
 # - A yardstick: nats per word, from a model of one table. Keep it in mind when your transformer goes to work.
 #
 # **To read.** The table of counts is Shannon's (1948, *A mathematical theory of communication*, sec. 3: his
-# "second-order word approximation" reads much like the text above); the trick with the maximum is in every numerical
-# library, and analysed by Blanchard, Higham & Higham (2021, *Accurately computing the log-sum-exp and softmax
-# functions*, eq. 1.3).
+# "second-order word approximation" reads much like the text above). The trick with the maximum is in every numerical
+# library; Blanchard, Higham and Higham (2021, *Accurately computing the log-sum-exp and softmax functions*, eq. 1.1
+# and its shifted form) show that it costs no accuracy.
 #
 # Next is [01 · The tokenizer](01_tokenizer.ipynb): where the numbers of the words come from, if not from splitting at
 # spaces.

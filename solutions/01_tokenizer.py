@@ -457,8 +457,8 @@ else:
 mine = Tokenizer(merges)  # the library's class around your merges: it encodes fast and spells tokens
 
 # %% [markdown]
-# What did it learn first, and what last? The early merges are pieces of everything; the late ones are whole words,
-# each of them in one step from two pieces.
+# What did it learn first, and what last? The early merges are pieces of everything; among the late ones are many
+# whole words, each made in one step from two pieces.
 
 # %%
 for title, some_ids in (("first", range(256, 276)), ("last", range(256 + len(merges) - 20, 256 + len(merges)))):
@@ -482,9 +482,9 @@ def strip(ids: Iterable[int], tokenizer: Tokenizer) -> str:
     spans = []
     for i, token in enumerate(ids):
         text = tokenizer.token_bytes(token).decode("utf-8", errors="backslashreplace").replace(" ", "·")
-        style = f"background:rgba({TINTS[i % 4]},.28);padding:2px 3px;margin:1px;border-radius:4px;white-space:pre"
-        spans.append(f'<span title="token {token}" style="{style}">{escape(text)}</span>')
-    return '<span style="font-family:monospace;line-height:2">' + "".join(spans) + "</span>"
+        style = f"background:rgba({TINTS[i % 4]},.28);padding:2px 3px;border-radius:4px;white-space:pre"
+        spans.append(f'<code title="token {token}" style="{style}">{escape(text)}</code>')
+    return '<span style="line-height:2">' + " ".join(spans) + "</span>"
 
 
 def table(rows: Iterable[tuple[str, str]]) -> HTML:
@@ -555,12 +555,12 @@ plt.show()
 
 # %% [markdown]
 # A tokenizer is good at what it was trained on, and only at that. Tinyland's words become single tokens; Jane Austen
-# stays in crumbs, because her words never entered a count. The tokenizers of large models have the same bias: a
+# stays in pieces, because her words never entered a count. The tokenizers of large models have the same bias: a
 # sentence in Burmese or Amharic costs several times as many tokens as its English translation, and its speakers pay
 # for that in money, in waiting time and in context (Petrov et al. 2023).
 #
 # What does a larger vocabulary cost? One more row in the model's embedding table for each token, and, as you will see
-# now, fewer meetings with each of them.
+# below, fewer meetings with each of them.
 #
 # ## Words that nobody has seen
 #
@@ -683,7 +683,7 @@ def spellings(word: str, texts: list[str], merges: list[Pair], cut) -> int:
     return len(ways)
 
 
-for word in (" food", " question", " the"):
+for word in (" food", " color", " home"):
     found = [spellings(word, few, within, word_counts), spellings(word, few, crossing, whole)]
     print(f"{word!r:12} words first: {found[0]} way{'s' * (found[0] != 1)} of writing it, no words: {found[1]}")
 
@@ -743,8 +743,10 @@ def train_with(words: dict[Word, int], num_merges: int, weighted: bool = True, r
     found: list[Pair] = []
     table: dict[Pair, int] = {}
     for i in range(num_merges):
-        if recount or not table:
+        if recount or i == 0:
             table = count_pairs(words if weighted else dict.fromkeys(words, 1))
+        if not table:
+            break
         found.append(min(table, key=lambda pair: (-table[pair], pair)))
         del table[found[-1]]
         words = {merge_pair(ids, found[-1], 256 + i): count for ids, count in words.items()}
@@ -758,7 +760,7 @@ def apart(texts: list[str]) -> dict[Word, int]:
 
 
 # %%
-number, everyday = 200, curves["Tinyland, held out"]
+number, everyday = 290, curves["Tinyland, held out"]
 trained = {
     "A": lengths(everyday, train_with(words, number, weighted=False)),
     "B": lengths(everyday, train_with(words, number, recount=False)),
@@ -767,12 +769,14 @@ trained = {
 }
 shuffled = [trained[letter] for letter in "CADB"]
 
-plt.figure(figsize=(6.8, 3.4))
-for place, (counted, colour) in enumerate(zip(shuffled, list(plots.STAGE_COLOURS.values())[1:]), start=1):
-    plt.plot(range(256, 257 + number), counted, color=colour)
-    plt.text(258 + number, counted[-1], f"curve {place}", color=colour, va="center")
-plt.xlabel("vocabulary (tokens)"), plt.ylabel("tokens of the held-out text"), plt.ylim(0, None)
-plt.title("One of these four tokenizers is as it should be")
+figure, ax = plt.subplots(figsize=(6.8, 3.6))
+styles = zip(list(plots.STAGE_COLOURS.values())[1:], ["-", "--", "-.", ":"])
+for place, (counted, (colour, style)) in enumerate(zip(shuffled, styles), start=1):
+    per_word = [n / sum(everyday.values()) for n in counted]
+    ax.plot(range(256, 256 + len(per_word)), per_word, style, color=colour, label=f"curve {place}")
+ax.set(xlabel="vocabulary (tokens)", ylabel="tokens per word, held out", ylim=(0, None))
+ax.set_title("One of these four tokenizers is as it should be")
+ax.legend(ncols=2)
 plt.show()
 
 # %% [markdown]
@@ -795,15 +799,15 @@ else:
 # <details><summary>The explanation</summary>
 #
 # The first table of **B** holds pairs of *bytes* only, so no token longer than a few bytes can come out of it, and
-# many of its pairs are gone by the time their turn comes, as `f o` was in the example at the top. It begins like the
-# right one, then goes flat. This is trap 1 of `train_bpe`.
+# many of its pairs are gone by the time their turn comes, as `f o` was in the example at the top. Its first merge is
+# the right one, then the curve goes flat. This is trap 1 of `train_bpe`.
 #
-# **C** can never join a space to a word, so it cannot get below two tokens for a word and its space: it starts where
-# the others start, and levels off at twice the length.
+# **C** can never join a space to a word. A word and the space before it make two tokens, so the curve comes down
+# towards two and stays above it.
 #
 # **A** treats a word that occurs once like one that occurs ten thousand times. Its merges are sound, but they come in
-# the wrong order: its curve falls more slowly, and would catch up with the right one in the end, when all words are
-# whole.
+# the wrong order: the curve stays high and falls in jumps, whenever a frequent word happens to be finished. It would
+# catch up with the right one in the end, when all words are whole.
 #
 # **D** falls fastest. Nothing in the texts that come back could have told you any of this: all four are lossless.
 #

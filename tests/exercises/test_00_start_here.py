@@ -20,7 +20,7 @@ def ragged_mask(seed: int) -> Tensor:
     g = generator(seed)
     right, left = torch.randint(1, T, (2,), generator=g).tolist()
     rows = [[1] * right + [0] * (T - right), [0] * (T - left) + [1] * left, [1] * T, [1, 0, 1, 1, 0, 0]]
-    return torch.tensor(rows, dtype=torch.float)
+    return torch.tensor(rows)
 
 
 def numbers(seed: int, *shape: int) -> Tensor:
@@ -182,18 +182,18 @@ def check_last(handle, x: Tensor, mask: Tensor) -> None:
 @exercise("take_last", "padding on the right")
 def test_take_last_with_padding_on_the_right(handle, seed):
     lengths = [4, 1, T - 1, 2 + seed % 3]
-    mask = torch.tensor([[1.0] * n + [0.0] * (T - n) for n in lengths])
+    mask = torch.tensor([[1] * n + [0] * (T - n) for n in lengths])
     check_last(handle, with_garbage(numbers(seed, B, T), mask, 1000.0), mask)
 
 
 @exercise("take_last", "padding on the left, on the right, and in between")
 def test_take_last_with_padding_anywhere(handle, seed):
     mask = ragged_mask(seed)
-    mask[1, T - 1 - seed % 2] = 1.0
+    mask[1, T - 1 - seed % 2] = 1
     check_last(handle, with_garbage(numbers(seed, B, T), mask, 1000.0), mask)
-    scattered = (torch.rand(B + 1, T, generator=generator(seed)) < 0.5).float()
-    scattered[:, 1] = 1.0
-    scattered[0, T - 1] = 0.0
+    scattered = (torch.rand(B + 1, T, generator=generator(seed)) < 0.5).long()
+    scattered[:, 1] = 1
+    scattered[0, T - 1] = 0
     check_last(handle, with_garbage(numbers(seed, B + 1, T), scattered, -1000.0), scattered)
 
 

@@ -237,6 +237,7 @@ def decode_mistakes(ids: list[int], merges: list[Pair], specials: dict[str, int]
         "each token is decoded by itself: a character may be spread over several. See trap 1.": lambda: "".join(
             pieces[token].decode("utf-8", errors="replace") for token in ids
         ),
+        "ids are taken for characters: from 256 on they stand for merges. See trap 4.": lambda: "".join(map(chr, ids)),
         "each byte is taken for a character. See trap 2.": lambda: whole("replace", "latin-1"),
         'bytes that are no UTF-8 are dropped: errors="replace" shows a mark. See trap 3.': lambda: whole("ignore"),
         'bytes that are no UTF-8 are written out as codes: errors="replace" shows a mark. See trap 3.': (

@@ -89,3 +89,8 @@ def counts_from_257(ids, merges, specials=None):
         pieces[257 + i] = pieces[left] + pieces[right]
     pieces |= {number: name.encode() for name, number in (specials or {}).items()}
     return b"".join(pieces[token] for token in ids).decode("utf-8", errors="replace")
+
+
+@mutant("decode", names="ids are taken for characters")
+def chr_of_each_id(ids, merges, specials=None):
+    return "".join(map(chr, ids))
