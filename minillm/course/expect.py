@@ -191,7 +191,7 @@ def _first_difference(got: Tensor, expected: Tensor, wrong: Tensor, what: str) -
     text = f"{what}{list(first) if first else ''}: expected {number(expected[first])}   got {number(got[first])}"
     if not first:
         return text
-    error = torch.where(wrong, (got - expected).abs().nan_to_num(nan=math.inf), 0.0)
+    error = torch.where(wrong, (got - expected).abs().nan_to_num(nan=math.inf, posinf=math.inf), 0.0)
     flat = int(error.argmax())
     worst = [int(index) for index in torch.unravel_index(torch.tensor(flat), error.shape)]
     largest = number(error.flatten()[flat])

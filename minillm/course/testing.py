@@ -28,7 +28,7 @@ from minillm.course.expect import CheckFailure, NotAttempted, describe
 from minillm.course.handle import LocalHandle
 
 PASS, FAIL, NOT_ATTEMPTED, ERROR = "pass", "fail", "not attempted", "error"
-LIMIT = 30.0
+LIMIT = 10.0
 
 
 @dataclass(frozen=True)
