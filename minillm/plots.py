@@ -31,11 +31,14 @@ GOOD, BAD = STAGE_COLOURS["grpo"], STAGE_COLOURS["cai"]
 class HasInterval(Protocol):
     """A measured share with its interval, as `minillm.evaluation.Rate`."""
 
-    label: str
-    rate: float
-    low: float
-    high: float
-    n: int
+    @property
+    def label(self) -> str: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 
 def use_style() -> None:
@@ -80,10 +83,9 @@ def stage_colour(stage: str) -> str:
 
 def smooth(values: Sequence[float], window: int) -> np.ndarray:
     """Running mean over the last ``window`` values; the first ones average what is there. Same length as ``values``."""
-    values = np.asarray(values, dtype=float)
     if window < 1:
         raise ValueError(f"window must be at least 1, got {window}")
-    sums = np.cumsum(np.concatenate([[0.0], values]))
+    sums = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=float)]))
     end = np.arange(1, len(values) + 1)
     start = np.maximum(end - window, 0)
     return (sums[end] - sums[start]) / (end - start)
@@ -102,10 +104,10 @@ def loss_curve(
     losses: nats per token, one a step. validation: {step: loss}. floor: nats per token. Returns the axes.
     """
     ax = ax or plt.subplots()[1]
-    steps = np.arange(1, len(losses) + 1) if steps is None else np.asarray(steps)
+    places = np.arange(1, len(losses) + 1) if steps is None else np.asarray(steps)
     colour = stage_colour(stage)
-    ax.plot(steps, losses, color=colour, alpha=0.25, linewidth=0.8)
-    ax.plot(steps, smooth(losses, max(1, len(losses) // 40)), color=colour, label="training")
+    ax.plot(places, losses, color=colour, alpha=0.25, linewidth=0.8)
+    ax.plot(places, smooth(losses, max(1, len(losses) // 40)), color=colour, label="training")
     if validation:
         ax.plot(
             list(validation), list(validation.values()), "o", color=STAGE_COLOURS["ppo"], markersize=5, label="held-out"
