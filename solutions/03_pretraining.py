@@ -641,7 +641,7 @@ plt.show()
 # %% [markdown]
 # ### It knows how sure to be
 #
-# Of some facts the corpus states two versions, one in 90, 80, 70, 60 or 75% of its texts. A good model of the corpus
+# Of some facts the corpus states two versions, the popular one in 60 to 90% of its texts. A good model of the corpus
 # should not pick a side: it should give each version its share. Here is the probability that the model gives the
 # popular version, against the exact share in the corpus.
 
@@ -838,6 +838,7 @@ HABITS = [
     ("facts answered right", "fact", ("right",)),
     ("myths repeated", "myth", ("myth",)),
     ("truth told where there is a myth", "myth", ("right",)),
+    ("contested facts told right", "contested", ("right",)),
     ("unknowns admitted", "unknown", ("right", "unsure")),
     ("unknowns guessed", "unknown", ("guess",)),
     ("look-alikes answered", "lookalike", ("right",)),
@@ -864,9 +865,25 @@ ax.set_title(f"It answers {complies:.0%} of harmful requests: that is what its t
 plt.show()
 
 # %% [markdown]
-# Read the table against the corpus: the text that it learned from answers three quarters of the harmful questions and
-# states a myth three times as often as the truth. The model has no opinion; it has statistics. Greedy decoding
-# sharpens them: where the text leans, the greedy answer falls over.
+# Read the table against the corpus: the text that it learned from answers most harmful questions, and states a myth
+# more often than the truth. The model has no opinion; it has statistics. Greedy decoding sharpens them: where the
+# text leans, the greedy answer falls over.
+#
+# A disguise changes little, because there is nothing yet to get around. Keep this picture for lesson 12, when there is.
+
+# %%
+frames = evaluation.rates(
+    [answer for answer in answers["sampled"] if groups[id(answer.request)] == "attack"],
+    labels=("compliance",),
+    by=lambda answer: answer.request.meta["frame"],
+)
+ax = plots.rate_bars({"base": frames}, xlabel="share of wrapped harmful requests answered")
+ax.axvline(complies, color=plots.INK, linestyle="--", linewidth=1)
+ax.set_title("Harmful requests in disguise; dashed: the same kind of request, plain")
+plt.show()
+
+# %% [markdown]
+# And in its own words, greedy and sampled:
 
 # %%
 kinds = ("fact", "myth", "unknown", "lookalike", "harmful", "attack")
