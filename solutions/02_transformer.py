@@ -144,11 +144,19 @@ plt.show()
 # leave the second (cos 1, sin 0). Work it out before you read on. (1 becomes -3, 3 becomes 1: the result is (-3, 2,
 # 1, 4).)
 #
-# **Traps.** (1) Two conventions. The paper, and GPT-J, pair *neighbours*, (x₀, x₁), (x₂, x₃), called interleaved;
-# Llama's and this course's checkpoints pair the *halves*, (x₀, x_{K/2}). Both are good models. Weights trained with
-# the one are useless with the other, and no error is raised: you will see it below. (2) The signs: minus in the
-# first half, plus in the second. (3) The new second half is made from the *old* first half: overwrite it too early
-# and you use the new one.
+# **Traps.** (1) Two conventions. The paper, and GPT-J, pair *neighbours*, $(x_0, x_1)$, $(x_2, x_3)$, called
+# interleaved; Llama's and this course's checkpoints pair the *halves*, $(x_0, x_{K/2})$. Both are good models.
+# Weights trained with the one are useless with the other, and no error is raised: you will see it below. (2) The
+# signs: minus in the first half, plus in the second. (3) The new second half is made from the *old* first half:
+# overwrite it too early and you use the new one.
+
+# %% tags=["setup"]
+def rope_tables(length: int, width: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
+    """cos and sin, (length, width / 2) each, of position * base^(-2 i / width)."""
+    frequency = base ** (-torch.arange(width // 2, dtype=torch.float64) * 2 / width)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+    return angle.cos().float(), angle.sin().float()
+
 
 # %% tags=["exercise"] exercise="apply_rope"
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -164,14 +172,6 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     turned2 = x1 * sin + x2 * cos
     return torch.cat((turned1, turned2), dim=-1)  # (B, H, T, K)
     # END SOLUTION
-
-
-# %% tags=["setup"]
-def rope_tables(length: int, width: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """cos and sin, (length, width / 2) each, of position * base^(-2 i / width)."""
-    frequency = base ** (-torch.arange(width // 2, dtype=torch.float64) * 2 / width)
-    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
-    return angle.cos().float(), angle.sin().float()
 
 
 # %% [markdown] tags=["hints"] exercise="apply_rope"
@@ -714,6 +714,11 @@ near = sum(m.diagonal(dim1=1, dim2=2).mean().item() for m in maps) / len(maps)
 print(f"Averaged over layers, heads and words, a token gives {near:.0%} of its attention to itself.")
 
 # %% [markdown]
+# Each row is a token that looks, each column one that is looked at. Look for a bright stripe right below the diagonal:
+# a head that fetches the word before. For a bright first column: a head that has nothing to do here, and parks its
+# attention on `<doc>`. And for columns that stay bright over many rows: a word that many later ones need.
+
+# %% [markdown]
 # ## Break it: the same weights, another convention
 #
 # What if you had paired neighbours in `apply_rope`, as the paper does? The property that you plotted, products that
@@ -859,7 +864,7 @@ for name, (model, losses) in runs.items():
 # ## Clinic
 #
 # Four people have handed in a `causal_attention`. Below are its weights for the same ten tokens, obtained with the
-# identity as values, and beside each map the sum of each row. None of them raised an error. White marks nan. What
+# identity as values, and beside each map the sum of each row. None of them raised an error. An empty row is nan. What
 # went wrong?
 
 # %% tags=["clinic"]
@@ -878,11 +883,11 @@ q, k = 1.3 * torch.randn(10, 16), torch.randn(10, 16)
 figure, panels = plt.subplots(1, 8, figsize=(11, 2.7), width_ratios=[3, 1] * 4)
 for case, bug, panel, sums in zip("ABCD", ("after", "diagonal", "zero", "queries"), panels[::2], panels[1::2]):
     weights = sick(bug, q, k)
-    panel.imshow(weights, cmap="magma", vmin=0, vmax=1), panel.grid(False)
+    panel.imshow(weights, cmap="magma", vmin=0, vmax=1, aspect="auto"), panel.grid(False)
     panel.set_title(f"{case}: weights"), panel.set_xlabel("key"), panel.set_ylabel("query")
     sums.barh(range(10), weights.sum(-1).nan_to_num(), color=plots.stage_colour("ppo"))
     sums.set_ylim(9.5, -0.5), sums.set_xlim(0, 2), sums.axvline(1, color=plots.INK, linewidth=1)
-    sums.set_yticks([]), sums.set_title("sums", fontsize=9), sums.set_xlabel("sum of row")
+    sums.set_yticks([]), sums.set_xlabel("sum of row")
 plt.show()
 
 # %% [markdown]
