@@ -286,18 +286,20 @@ def train_bpe(words: dict[Word, int], num_merges: int) -> list[Pair]:
 check("train_bpe")
 
 # %% [markdown]
-# Watch it learn on six words. Each line is one round; spaces stand between tokens, and `_` stands for the space in
-# front of a word. Before you run it: which two letters go first?
+# Watch it learn on a handful of words. Each line is one round: the new token, the length of the whole text, and how
+# some of its words are written from now on. Blanks stand between tokens; `_` is the space in front of a word. Before
+# you run it: which two letters go first?
 
 # %% tags=["target"] exercise="train_bpe"
-some = word_counts(["the fox and the ox ate the food of the fox", "the food of the ox"])
-spell = {byte: chr(byte).replace(" ", "_") for byte in range(256)}
-for i, (left, right) in enumerate(train_bpe(some, 9)):
-    gain = count_pairs(some)[left, right]
-    spell[256 + i] = spell[left] + spell[right]
-    some = {merge_pair(ids, (left, right), 256 + i): count for ids, count in some.items()}
-    row = "   ".join(" ".join(spell[token] for token in ids) for ids in list(some)[1:8])
-    print(f"{spell[256 + i]:6} ({gain:2d} times)   {row}")
+from minillm.tokenizer import Tokenizer
+
+story = "the fox and the ox ate the food of the fox , the food of the ox"
+learned = train_bpe(word_counts([story]), 9)
+for i in range(1, len(learned) + 1):
+    so_far = Tokenizer(learned[:i])  # the library's own, around your merges
+    cuts = [so_far.pieces(so_far.encode(word)) for word in (" the", " fox", " ox", " food", " of")]
+    shown = "     ".join(" ".join(piece.replace(" ", "_") for piece in cut) for cut in cuts)
+    print(f"{so_far.pieces([255 + i])[0].replace(' ', '_'):5} {len(so_far.encode(story)):3d} tokens     {shown}")
 
 # %% [markdown]
 # ## Encode
@@ -442,8 +444,6 @@ check("decode")
 # %%
 import time
 
-from minillm.tokenizer import Tokenizer
-
 shipped = Tokenizer.load()
 started = time.perf_counter()
 merges = train_bpe(words, num_merges=len(shipped.merges))
@@ -523,10 +523,11 @@ held_out = (DATA / "corpus" / "validation.txt").read_text(encoding="utf-8").spli
 
 def lengths(words: dict[Word, int], merges: list[Pair]) -> list[int]:
     """Tokens of all words together, after 0, 1, 2, ... merges."""
-    found = [sum(len(ids) * count for ids, count in words.items())]
-    for i, pair in enumerate(merges):
-        words = {merge_pair(ids, pair, 256 + i): count for ids, count in words.items()}
-        found.append(sum(len(ids) * count for ids, count in words.items()))
+    rows, found = list(words), []
+    for i in range(len(merges) + 1):
+        found.append(sum(len(ids) * count for ids, count in zip(rows, words.values())))
+        if i < len(merges):
+            rows = [merge_pair(ids, merges[i], 256 + i) for ids in rows]
     return found
 
 
@@ -668,18 +669,16 @@ for name, cut, learned_here in (("words first", word_counts, within), ("no words
 # %%
 def spellings(word: str, texts: list[str], merges: list[Pair], cut) -> int:
     """In how many ways a word is cut, looking at all tokens that overlap with it."""
-    ways, pieces = set(), [bytes([byte]) for byte in range(256)]
-    for left, right in merges:
-        pieces.append(pieces[left] + pieces[right])
+    ways, tokenizer = set(), Tokenizer(merges)
     for ids in cut([text for text in texts if word in text]):
         for i, pair in enumerate(merges):
             ids = merge_pair(ids, pair, 256 + i)
-        ends = [0]
-        for token in ids:
-            ends.append(ends[-1] + len(pieces[token]))
-        start = b"".join(pieces[token] for token in ids).find(word.encode())
+        pieces, ends = [tokenizer.token_bytes(token) for token in ids], [0]
+        for piece in pieces:
+            ends.append(ends[-1] + len(piece))
+        start = b"".join(pieces).find(word.encode())
         if start >= 0:
-            ways.add(tuple(t for t, a, b in zip(ids, ends, ends[1:]) if a < start + len(word) and b > start))
+            ways.add(tuple(p for p, a, b in zip(pieces, ends, ends[1:]) if a < start + len(word) and b > start))
     return len(ways)
 
 
@@ -738,21 +737,6 @@ for name, some_texts in (("Tinyland", held_out), ("English", [english])):
 
 
 # %%
-def train_with(words: dict[Word, int], num_merges: int, weighted: bool = True, recount: bool = True) -> list[Pair]:
-    """train_bpe with parts that can be spoilt."""
-    found: list[Pair] = []
-    table: dict[Pair, int] = {}
-    for i in range(num_merges):
-        if recount or i == 0:
-            table = count_pairs(words if weighted else dict.fromkeys(words, 1))
-        if not table:
-            break
-        found.append(min(table, key=lambda pair: (-table[pair], pair)))
-        del table[found[-1]]
-        words = {merge_pair(ids, found[-1], 256 + i): count for ids, count in words.items()}
-    return found
-
-
 def apart(texts: list[str]) -> dict[Word, int]:
     """Word counts where each space is a word."""
     counts = Counter(piece for text in texts for piece in re.findall(r"\S+|\s", text))
@@ -762,10 +746,10 @@ def apart(texts: list[str]) -> dict[Word, int]:
 # %%
 number, everyday = 290, curves["Tinyland, held out"]
 trained = {
-    "A": lengths(everyday, train_with(words, number, weighted=False)),
-    "B": lengths(everyday, train_with(words, number, recount=False)),
-    "C": lengths(apart(held_out), train_with(apart(texts), number)),
-    "D": lengths(everyday, train_with(words, number)),
+    "A": lengths(everyday, train_bpe(dict.fromkeys(words, 1), number)),
+    "B": lengths(everyday, [pair for pair, _ in Counter(by_pair).most_common(number)]),
+    "C": lengths(apart(held_out), train_bpe(apart(texts), number)),
+    "D": lengths(everyday, train_bpe(words, number)),
 }
 shuffled = [trained[letter] for letter in "CADB"]
 
