@@ -144,11 +144,12 @@ plt.show()
 # leave the second (cos 1, sin 0). Work it out before you read on. (1 becomes -3, 3 becomes 1: the result is (-3, 2,
 # 1, 4).)
 #
-# **Traps.** (1) Two conventions. The paper, and GPT-J, pair *neighbours*, $(x_0, x_1)$, $(x_2, x_3)$, called
-# interleaved; Llama's and this course's checkpoints pair the *halves*, $(x_0, x_{K/2})$. Both are good models.
-# Weights trained with the one are useless with the other, and no error is raised: you will see it below. (2) The
-# signs: minus in the first half, plus in the second. (3) The new second half is made from the *old* first half:
-# overwrite it too early and you use the new one.
+# **Traps.** (1) Two conventions. The paper and GPT-J pair *neighbours*, $(x_0, x_1)$, $(x_2, x_3)$, called
+# interleaved; GPT-NeoX and this course pair the *halves*, $(x_0, x_{K/2})$. Llama was trained with neighbours and
+# is mostly run with halves, its weights reordered on the way. Both are good models. Weights trained with the one
+# are useless with the other, and no error is raised: you will see it below. (2) The signs: minus in the first half,
+# plus in the second. (3) The new second half is made from the *old* first half: overwrite it too early and you use
+# the new one.
 
 # %% tags=["setup"]
 def rope_tables(length: int, width: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
