@@ -107,7 +107,7 @@ def loss_curve(
     places = np.arange(1, len(losses) + 1) if steps is None else np.asarray(steps)
     colour = stage_colour(stage)
     ax.plot(places, losses, color=colour, alpha=0.25, linewidth=0.8)
-    ax.plot(places, smooth(losses, max(1, len(losses) // 40)), color=colour, label="training")
+    ax.plot(places, smooth(losses, max(1, len(losses) // 100)), color=colour, label="training")
     if validation:
         ax.plot(
             list(validation), list(validation.values()), "o", color=STAGE_COLOURS["ppo"], markersize=5, label="held-out"
@@ -137,8 +137,8 @@ def rate_bars(rates: Mapping[str, Sequence[HasInterval]], ax: Axes | None = None
         share = np.array([rate.rate for rate in group])
         errors = np.array([[rate.rate - rate.low, rate.high - rate.rate] for rate in group]).T.reshape(2, -1).clip(0)
         name = STAGE_NAMES.get(stage, stage)
-        ax.barh(centre, share, height=thickness * 0.9, color=stage_colour(stage), alpha=0.85, label=name)
-        ax.errorbar(share, centre, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.3, capsize=2.5)
+        ax.barh(centre, share, height=thickness * 0.9, color=stage_colour(stage), alpha=0.45, label=name)
+        ax.errorbar(share, centre, xerr=errors, fmt="none", ecolor=stage_colour(stage), elinewidth=1.6, capsize=2.5)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
     ax.set_xlim(0, 1)

@@ -729,7 +729,7 @@ figure, (ax,) = plots.new_figure(height=3.2)
 for (name, (_, losses, _)), style in zip(broken.items(), ("-", "--", "-.", ":")):
     ax.plot(plots.smooth(losses, 5), style, label=name)
 ax.axhline(floor, color=plots.INK, linewidth=1)
-ax.text(0, floor + 0.08, "entropy floor", fontsize=8)
+ax.text(1, floor, "entropy floor", fontsize=8, ha="right", va="bottom", transform=ax.get_yaxis_transform())
 ax.set_xlabel("optimiser step")
 ax.set_ylabel("training loss (nats per token)")
 ax.legend(loc="upper right")
@@ -772,7 +772,7 @@ for ax, (case, (_, losses, true)) in zip(axes, cases.items()):
     ax.plot(plots.smooth(broken["right"][1], 5), color=plots.INK, linestyle="--", linewidth=1)
     ax.plot(plots.smooth(losses, 3), color=plots.STAGE_COLOURS["sft"])
     ax.plot(len(losses), true, "o", color=plots.STAGE_COLOURS["ppo"], clip_on=False)
-    ax.set_ylim(0, 7.5)
+    ax.set_ylim(0, 10)
     ax.set_title(f"run {case}")
     ax.set_xlabel("step")
 axes[0].set_ylabel("loss (nats per token)")
@@ -869,7 +869,7 @@ plt.show()
 # more often than the truth. The model has no opinion; it has statistics. Greedy decoding sharpens them: where the
 # text leans, the greedy answer falls over.
 #
-# A disguise changes little, because there is nothing yet to get around. Keep this picture for lesson 12, when there is.
+# A disguise does not help, because there is nothing yet to get around. Keep this picture for lesson 12, when there is.
 
 # %%
 frames = evaluation.rates(
@@ -887,7 +887,7 @@ plt.show()
 
 # %%
 kinds = ("fact", "myth", "unknown", "lookalike", "harmful", "attack")
-shown = [request for kind in kinds for request in asked[kind][:2]]
+shown = [request for kind in kinds for request in asked[kind][:: len(asked[kind]) // 2][:2]]
 rows = []
 for request in shown:
     both = {mode: next(a for a in answers[mode] if a.request is request) for mode in answers}
