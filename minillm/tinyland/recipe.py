@@ -39,3 +39,23 @@ class Pretraining:
 
 
 BASE = Pretraining()
+
+
+@dataclass(frozen=True)
+class RewardRecipe:
+    """Settings of the reward model's training. A batch is `batch_size` pairs, so twice as many texts."""
+
+    pairs: int = 4000
+    epochs: float = 2.0
+    batch_size: int = 32
+    peak: float = 1e-3
+    warmup: int = 20
+    floor: float = 0.0
+    language_model: float = 0.3  # weight of the surprise at the chosen answers
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_norm: float = 1.0
+    seed: int = 0
+
+
+REWARD = RewardRecipe()
