@@ -260,7 +260,7 @@ def test_the_loss_is_that_of_the_pairs_and_the_surprise_at_chosen_answers():
     surprises = []
     for text in texts()[:2]:
         likely = scorer.body(torch.tensor([text.ids])).softmax(-1)[0]
-        surprises += [-float(likely[t - 1, text.ids[t]].log()) for t in range(text.start, len(text.ids))]
+        surprises += [-likely[t - 1, text.ids[t]].log().item() for t in range(text.start, len(text.ids))]
     expected = slow[0] + slow[1] - slow[2] - slow[3] + 0.4 * sum(surprises) / len(surprises)
     assert got.item() == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
