@@ -30,7 +30,7 @@ from minillm.course.job import Job, Result, load_results, save_results
 from minillm.course.names import UserError, lesson_named
 from minillm.course.record import load as load_records
 from minillm.course.report import Report, Section, headline, render
-from minillm.course.ship import ship
+from minillm.course.ship import ship, ship_pictures
 from minillm.files import atomic_write
 
 
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if options.ship:
         ship(job.folder / "checkpoints")
+        ship_pictures(job.folder / "notebooks")
     return 0
 
 

@@ -1,9 +1,12 @@
-"""The checkpoints of a run become those that the course ships: half precision, in data/checkpoints/."""
+"""What a run made becomes what the course ships: checkpoints in data/checkpoints/, pictures in data/pictures/."""
 
+import base64
 from pathlib import Path
 
 from minillm import paths
+from minillm.course import notebooks
 from minillm.course.names import UserError
+from minillm.files import atomic_write
 
 
 def ship(source: Path) -> list[Path]:
@@ -28,3 +31,22 @@ def ship(source: Path) -> list[Path]:
         print(f"{target.relative_to(paths.ROOT).as_posix()}  {target.stat().st_size / 1e6:.1f} MB")
         written.append(target)
     return written
+
+
+def ship_pictures(folder: Path) -> list[Path]:
+    """Write the first plot of every cell with the metadata ``picture="NAME"`` to data/pictures/NAME.png.
+
+    ``folder`` holds executed notebooks. The README shows these pictures.
+    """
+    written = []
+    for path in sorted(folder.glob("*.ipynb")):
+        for cell in notebooks.read(path)["cells"]:
+            plots = [output["data"]["image/png"] for output in cell.get("outputs", []) if _is_plot(output)]
+            if (name := cell["metadata"].get("picture")) and plots:
+                image = base64.b64decode("".join(plots[0]))
+                written.append(atomic_write(paths.DATA / "pictures" / f"{name}.png", image))
+    return written
+
+
+def _is_plot(output: notebooks.Cell) -> bool:
+    return "image/png" in output.get("data", {})
