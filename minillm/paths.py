@@ -5,7 +5,7 @@ Settings:
     MINILLM_SOURCE       whose functions and checkpoints the lessons use: "mine" or "reference"
     MINILLM_SMOKE        "1" shortens every training run to a few steps, to test that lessons run
     MINILLM_RECORD_DIR   folder in which a lesson leaves its headline numbers for the report
-    MINILLM_RUN_DIR      folder of the run at hand, where the reference's checkpoints go (default: runs/latest or runs/smoke)
+    MINILLM_RUN_DIR      folder of the run at hand, for the reference's checkpoints (default: runs/latest or runs/smoke)
 """
 
 import os
