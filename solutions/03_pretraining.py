@@ -492,7 +492,7 @@ history = training.fit(
     snapshot=stages.stage_path("base").with_suffix(".snapshot"),
     name="base",
 )
-stages.save_stage("base", base, seed=BASE.seed)
+path = stages.save_stage("base", base, seed=BASE.seed)
 
 # %% [markdown]
 # ## See it
