@@ -499,7 +499,7 @@ path = stages.save_stage("base", base, seed=BASE.seed)
 #
 # ### The loss, and the floor under it
 
-# %%
+# %% picture="base_loss"
 final = list(history.validation.values())[-1]
 ax = plots.loss_curve(history.losses, validation=history.validation, floor=floor)
 ax.set_ylim(0, 2.5)
@@ -857,7 +857,7 @@ for name, _, _ in HABITS:
 for name, guess in guesses.items():
     tell(name, measured[name, "sampled"].rate, guess)
 
-# %%
+# %% picture="base_habits"
 bars = [replace(measured[name, "sampled"], label=name) for name, _, _ in HABITS]
 ax = plots.rate_bars({"base": bars}, xlabel="share of sampled answers, with 95% score interval")
 complies = measured["harmful requests answered", "sampled"].rate
