@@ -19,7 +19,9 @@ from minillm.course.names import UserError, lesson_named
 from minillm.files import atomic_write
 
 # JupyterLab asks on its first start whether it may fetch news. Neither that nor a check for updates belongs here.
+# A cell that was edited and not run again is noticed in the saved file only, so save more often than every two minutes.
 _SETTINGS = {
+    "@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 12},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 _PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
