@@ -1,4 +1,4 @@
-"""How the base model is made: one place for its size and the settings of its pretraining.
+"""How each stage is made: one place for the size of the model and the settings of its training.
 
 Lesson 03 trains it with the student's own loss, schedule and step; `python -m minillm run --ship` with the
 reference ones. Chosen on validation text, over three seeds.
@@ -39,6 +39,31 @@ class Pretraining:
 
 
 BASE = Pretraining()
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Settings of supervised fine-tuning. A batch is `batch_size` examples: demonstrations, and documents replayed."""
+
+    demonstrations: int = 4000
+    replay: float = 0.15  # share of the examples that are corpus documents
+    batch_size: int = 32
+    steps: int = 400
+    peak: float = 2e-3
+    warmup: int = 10
+    floor: float = 0.0
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_norm: float = 1.0
+    seed: int = 0
+
+    @property
+    def documents(self) -> int:
+        """Corpus documents that make up the share `replay` of all examples."""
+        return round(self.demonstrations * self.replay / (1 - self.replay))
+
+
+SFT = FineTuning()
 
 
 @dataclass(frozen=True)
