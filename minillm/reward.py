@@ -30,6 +30,9 @@ from minillm.tokenizer import Tokenizer
 
 ReadOut = Callable[[Tensor, Tensor, Tensor], Tensor]
 LEAST_LOGPROB = -10.0  # nats; what is less likely is as bad, so that no single token decides everything
+FIRST_WEIGHT = (
+    0.5  # of log-probabilities; from 0 it would not get far, for an update moves it by about the learning rate
+)
 
 
 def sum_over_answer(values: Tensor, mask: Tensor, answer: Tensor) -> Tensor:
@@ -55,13 +58,13 @@ class RewardModel(nn.Module):
     def __init__(self, body: Transformer, head: ScalarHead, read_out: ReadOut = sum_over_answer, logprobs: bool = True):
         super().__init__()
         self.body, self.head, self.read_out = body, head, read_out
-        self.logprob_weight = nn.Parameter(torch.zeros(())) if logprobs else None
+        self.logprob_weight = nn.Parameter(torch.tensor(FIRST_WEIGHT)) if logprobs else None
 
     @classmethod
     def from_policy(
         cls, policy: Transformer, read_out: ReadOut = sum_over_answer, logprobs: bool = True
     ) -> "RewardModel":
-        """A reward model that starts from a copy of a policy's weights, with a new head."""
+        """A reward model that starts from a copy of a policy's weights, with a new head that is 0 everywhere."""
         return cls(deepcopy(policy), ScalarHead(policy.config.dim).to(policy.device), read_out, logprobs)
 
     def forward(self, tokens: Tensor, mask: Tensor, answer: Tensor) -> Tensor:

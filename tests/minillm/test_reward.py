@@ -208,10 +208,17 @@ def test_the_masks_of_a_generation_fit():
 # -- what training moves ------------------------------------------------------------------------------------------
 
 
-def test_a_new_model_scores_everything_alike_and_leaves_its_policy_alone():
+def test_a_new_model_ranks_answers_by_how_likely_they_are():
+    tokens, mask, answer = batch()
+    scores, logprobs = RewardModel.from_policy(policy()).read(tokens, mask, answer)
+    expected = reward.FIRST_WEIGHT * logprobs.clamp(min=reward.LEAST_LOGPROB).sum(1)
+    torch.testing.assert_close(scores, expected)
+    assert not RewardModel.from_policy(policy(), logprobs=False)(tokens, mask, answer).any()
+
+
+def test_training_leaves_the_policy_alone():
     start = policy()
     scorer = RewardModel.from_policy(start)
-    assert not scorer(*batch()).any()
     train(scorer)
     assert same(start, policy()) and not same(scorer.body, start)
 
