@@ -483,7 +483,8 @@ plt.show()
 # %% [markdown]
 # A step that is right for the last layer of the post-norm stack is far too large for the first. Such models need a
 # careful warm-up of the learning rate, and break without it (Xiong et al. 2020). With pre-norm the sums are never
-# normed away: the gradient walks down the stream and each layer gets a similar share.
+# normed away: the gradient walks down the stream, and the first layer gets some ten times what the last one gets,
+# where post-norm made it nearly fifty.
 
 # %% [markdown]
 # ## Choosing a token
@@ -510,11 +511,11 @@ plt.show()
 # second it is 0.8, enough. So two are kept, drawn with 0.5 / 0.8 = 0.625 and 0.375. With top_k = 2 before it and
 # top_p 0.6? (What top_k leaves is 0.625 and 0.375; the first alone reaches 0.6. One is kept.)
 #
-# **Traps.** (1) Dividing, not multiplying, by the temperature. (2) Temperature 0 is a case of its own: 0/0 is nan.
-# (3) A logit of 0 is not "never": filtered logits become -inf. (4) `topk` stops with an error where top_k is larger
-# than the vocabulary. (5) "Remove where the running sum exceeds p" removes the token that crosses p as well; with a
-# sharp distribution that is *every* token. (6) The order matters: top-p is measured after temperature and after
-# top-k.
+# **Traps.** (1) Dividing, not multiplying, by the temperature. (2) Temperature 0 is a case of its own: dividing by
+# it gives nan. (3) A logit of 0 is not "never": filtered logits become -inf. (4) `topk` stops with an error where
+# top_k is larger than the vocabulary. (5) "Remove where the running sum exceeds p" removes the token that crosses p
+# as well; with a sharp distribution that is *every* token. (6) The order matters: top-p is measured after
+# temperature and after top-k.
 
 # %% tags=["exercise"] exercise="sample_token"
 def sample_token(
@@ -625,7 +626,14 @@ class MyTransformer(nn.Module):
 from minillm.tinyland import corpus
 
 mine = MyTransformer(base.model.config)
-mine.load_state_dict(base.model.state_dict())
+weights = base.model.state_dict()
+if unmatched := sorted(weights.keys() ^ mine.state_dict().keys()):
+    raise RuntimeError(
+        f"Your blocks compute the right thing, but their layers have other names than the checkpoint's: {unmatched[0]} "
+        f"and {len(unmatched) - 1} more stand on one side only. Keep the __init__ that exercises 2.4 and 2.5 gave you "
+        "(one self.qkv for q, k and v, and self.out), run their cells again, and then go on from MyTransformer."
+    )
+mine.load_state_dict(weights)
 texts = corpus.load("validation")
 stream = [token for text in texts[:400] for token in corpus.encode_document(base.tokenizer, text)]
 rows = torch.tensor(stream[: len(stream) // 65 * 65]).view(-1, 65)[:32]
