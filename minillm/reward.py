@@ -30,9 +30,7 @@ from minillm.tokenizer import Tokenizer
 
 ReadOut = Callable[[Tensor, Tensor, Tensor], Tensor]
 LEAST_LOGPROB = -10.0  # nats; what is less likely is as bad, so that no single token decides everything
-FIRST_WEIGHT = (
-    0.5  # of log-probabilities; from 0 it would not get far, for an update moves it by about the learning rate
-)
+FIRST_WEIGHT = 0.5  # of log-probabilities; an update moves it by no more than the learning rate, so 0 would stay near 0
 
 
 def sum_over_answer(values: Tensor, mask: Tensor, answer: Tensor) -> Tensor:
