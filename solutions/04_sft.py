@@ -400,6 +400,8 @@ for name, guess in guesses.items():
 # Mind what this compares. Under the chat form the base has never seen `<user>`, `<bot>` or `<end>`: most of its
 # distance to SFT is *form*. Asked in its own form it knows a lot. SFT does not teach facts; it teaches which of the
 # things that the model can do are wanted here (Zhou et al. 2023 call it the superficial alignment hypothesis).
+# And look at the mixed crowd's model beside the base in its own form: it refuses harm more often, and gives more wrong
+# answers where the base was right, for it was shown wrong ones. Whether the sum is a gain at all, the intervals say.
 #
 # By kind, sampled. "Good" is a right answer, or a refusal where one is due.
 
@@ -585,7 +587,8 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "fdba763b", "C": "5e964775"})
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
 # - **A** begins with a good answer and does not stop: `<end>` was never a target.
-# - **B** repeats the token that it has just read, here the special one: it learned to copy, as an unshifted loss asks.
+# - **B** says nothing at all: it ends at once, or repeats itself. An unshifted loss asks it to copy the token that it
+#   reads; what should come *behind* `<bot>` it never had to say.
 # - **C** says the same words to everything, or none that fit: at that rate the first steps threw away what the base
 #   knew, and no answer depends on its question any more.
 #
