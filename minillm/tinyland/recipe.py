@@ -70,7 +70,7 @@ SFT = FineTuning()
 class RewardRecipe:
     """Settings of the reward model's training. A batch is `batch_size` pairs, so twice as many texts."""
 
-    pairs: int = 4000
+    pairs: int = 5000
     epochs: float = 2.0
     batch_size: int = 32
     peak: float = 1e-3
