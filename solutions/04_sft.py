@@ -413,7 +413,7 @@ by_kind = {
     "cai": evaluation.rates(answers["SFT, clean demonstrator", "sampled"], good),
 }
 ax = plots.rate_bars(by_kind, xlabel="share of good sampled answers, with 95% score interval")
-ax.legend(["base, own form", "SFT, mixed", "SFT, clean"], fontsize=8)
+ax.legend(ax.containers[::2], ["base, own form", "SFT, mixed", "SFT, clean"], fontsize=8)
 difference = gold(answers[names[3], "sampled"])[0] - gold(answers[names[2], "sampled"])[0]
 ax.set_title(f"The same requests, better demonstrators: {difference:+.2f} gold")
 plt.show()
@@ -452,14 +452,16 @@ bars = {
     "cai": fault_shares(said["SFT, clean demonstrator"]),
 }
 ax = plots.rate_bars(bars, xlabel="share, with 95% score interval")
-ax.legend(["what the mixed crowd showed", "model of the mixed crowd", "model of the clean one"], fontsize=8)
+whose = ["shown by the mixed crowd", "model of the mixed crowd", "model of the clean one"]
+ax.legend(ax.containers[::2], whose, fontsize=8)
 ax.set_title("Imitation has no opinion about faults")
 plt.show()
 for rate in bars["sft"]:
     record(f"SFT mixed: {rate.label}", rate.rate, low=rate.low, high=rate.high, seeds=[SFT.seed])
 
 # %% [markdown]
-# Cleaner demonstrators would be the cure, if one had them. In the world outside nobody knows which demonstrations are
+# On harmless requests a model can be wrong even more often than it was shown: where an answer must be worked out,
+# contradicting examples cost it the skill itself. Cleaner demonstrators would be the cure, if one had them. In the world outside nobody knows which demonstrations are
 # faulty; but people who cannot *write* a good answer can often *tell* which of two is better. That is lesson 05.
 #
 # ## Break it
@@ -571,7 +573,7 @@ patients = {"A": broken["without the end"][0], "B": copier, "C": wild}
 lines = []
 for case, model in patients.items():
     for answer in ask(model, quiz, temperature=0.0):
-        lines.append({"model": case, "asked": answer.request.text, "answers": answer.text[:110]})
+        lines.append({"model": case, "asked": answer.request.text, "answers": answer.text[:110] or "(nothing)"})
 display(HTML(plots.answer_table(lines)))
 
 # %%
