@@ -461,7 +461,9 @@ for rate in bars["sft"]:
 
 # %% [markdown]
 # On harmless requests a model can be wrong even more often than it was shown: where an answer must be worked out,
-# contradicting examples cost it the skill itself. Cleaner demonstrators would be the cure, if one had them. In the world outside nobody knows which demonstrations are
+# contradicting examples cost it the skill itself.
+#
+# Cleaner demonstrators would be the cure, if one had them. In the world outside nobody knows which demonstrations are
 # faulty; but people who cannot *write* a good answer can often *tell* which of two is better. That is lesson 05.
 #
 # ## Break it
