@@ -1,12 +1,22 @@
 """What a right solution of lesson 03 is: rows of tokens, the loss, the learning rate. The step and perplexity follow in
 test_03_pretraining_step.py."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import cos, exp, log, pi
 
 import torch
 from torch import Tensor
 
-from minillm.course.expect import expect_close, expect_equal, expect_gradient, expect_shape, expect_true, fail
+from minillm.course.expect import (
+    CheckFailure,
+    expect_close,
+    expect_equal,
+    expect_gradient,
+    expect_shape,
+    expect_true,
+    fail,
+)
 from minillm.course.testing import exercise
 
 DOC = 1
@@ -14,6 +24,18 @@ DOC = 1
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def explained(meanings: dict[str, str]) -> Iterator[None]:
+    """Add what an error means to the message of a call that stopped with it; it is known by a part of its text."""
+    try:
+        yield
+    except CheckFailure as problem:
+        for sign, meaning in meanings.items():
+            if sign in str(problem):
+                fail(f"{problem}\n{meaning}")
+        raise
 
 
 # --- pack_documents ---------------------------------------------------------------------------------------------
@@ -72,9 +94,16 @@ def packing_mistakes(documents: list[list[int]], length: int) -> dict:
     }
 
 
+PACKING_ERRORS = {
+    "expected sequence of length": "The rows are not equally long: the tail that fills no row is dropped. See trap 3.",
+    "maximum size for tensor": "There are too few tokens for one row: return a tensor of shape (0, length + 1), long.",
+}
+
+
 def check_rows(handle, documents: list[list[int]], length: int) -> None:
     expected = rows_of(stream_of(documents), length)
-    got = handle(documents, length, DOC)
+    with explained(PACKING_ERRORS):
+        got = handle(documents, length, DOC)
     if isinstance(got, Tensor) and got.is_floating_point() and got.numel():
         fail(f"the rows are numbers of type {str(got.dtype)[6:]}: token ids are integers, dtype=torch.long.")
     if expected:
@@ -215,18 +244,43 @@ def loss_mistakes(logits: Tensor, tokens: Tensor, mask: Tensor) -> dict:
     }
 
 
+VOCABULARY_FIRST = (
+    "F.cross_entropy takes dimension 1 of the logits for the vocabulary, and found the positions there: (B, T, V) has "
+    "to become (B, V, T), or both have to be flattened, to (B * T, V) and (B * T)."
+)
+LAST_POSITION = (
+    "The targets are one fewer than the positions that guess: drop the last position of the logits, in the dimension "
+    "of positions. It predicts a token that is not there."
+)
+LOSS_ERRORS = {  # for logits (4, 6, 7)
+    "Expected target size [4, 7], got [4, 6]": f"{VOCABULARY_FIRST} And the targets are not shifted yet. See trap 1.",
+    "Expected target size [4, 7], got [4, 5]": VOCABULARY_FIRST,
+    "Expected target size [4, 6], got [4, 5]": LAST_POSITION,
+    "Expected input batch_size (24) to match target batch_size (20)": LAST_POSITION,
+    "Index tensor must have the same number of dimensions": (
+        "gather wants an index with as many dimensions as the logits: targets[..., None], and [..., 0] of the result."
+    ),
+    "The size of tensor a (5) must match the size of tensor b (6)": (
+        "The mask has a column for every token, the nats only for the predicted ones. See trap 3."
+    ),
+    "tensors used as indices must be": "The mask may be of any type. To pick with it, make it bool first: mask.bool().",
+}
+
+
 @exercise("next_token_loss", "each position predicts the next token")
 def test_next_token_loss_shift(handle, seed):
     logits, tokens, _ = loss_data(seed)
     ones = torch.ones(tokens.shape)
-    got = handle(logits, tokens)
+    with explained(LOSS_ERRORS):
+        got = handle(logits, tokens)
     expect_close(got, mean_nats(logits, tokens, ones), "the loss", mistakes=loss_mistakes(logits, tokens, ones))
 
 
 @exercise("next_token_loss", "rows of different length")
 def test_next_token_loss_ragged(handle, seed):
     logits, tokens, mask = loss_data(seed)
-    got = handle(logits, tokens, mask)
+    with explained(LOSS_ERRORS):
+        got = handle(logits, tokens, mask)
     expect_close(got, mean_nats(logits, tokens, mask), "the loss", mistakes=loss_mistakes(logits, tokens, mask))
 
 
@@ -236,7 +290,8 @@ def test_next_token_loss_holes(handle, seed):
     mask = torch.tensor([[1, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 0]])
     expected = mean_nats(logits, tokens, mask)
     for kind in (torch.bool, torch.long, torch.float64):
-        got = handle(logits, tokens, mask.to(kind))
+        with explained(LOSS_ERRORS):
+            got = handle(logits, tokens, mask.to(kind))
         what = f"the loss (mask of type {str(kind)[6:]})"
         expect_close(got, expected, what, mistakes=loss_mistakes(logits, tokens, mask.float()))
 
@@ -299,6 +354,8 @@ def rate_slips(step: int, steps: int, peak: float, warmup: int, floor: float) ->
     warming = update <= warmup
     rise = peak * update / up if warming else None
 
+    unbracketed = min(1.0, update - warmup / steps - warmup)
+
     def warm_or(value: float) -> float:
         return rise if warming else value
 
@@ -324,6 +381,9 @@ def rate_slips(step: int, steps: int, peak: float, warmup: int, floor: float) ->
         "1 + cos is not halved: the peak comes out twice as high.": warm_or(floor + 2 * span * decay),
         "the rate rises again after the last step. See trap 5.": warm_or(floor + span * half_cosine(share)),
         "the decay is a straight line, not a cosine.": warm_or(linear),
+        "brackets are missing: the share is (n - warmup) / (steps - warmup), a quotient of two differences.": (
+            warm_or(floor + span * half_cosine(unbracketed))
+        ),
         "the rate falls to 0 after the last step instead of staying at the floor.": (
             0.0 if update > steps else warm_or(floor + span * decay)
         ),
@@ -333,7 +393,8 @@ def rate_slips(step: int, steps: int, peak: float, warmup: int, floor: float) ->
 def check_rates(handle, steps: int, peak: float, warmup: int, floor: float, count: int) -> None:
     """The rates of steps 0 to count - 1, compared as one list, so that a mistake is known by its whole curve."""
     settings = (steps, peak, warmup, floor)
-    got = [handle(step, *settings) for step in range(count)]
+    with explained({"ZeroDivisionError": "warmup may be 0: divide by it only while there is a warm-up. See trap 6."}):
+        got = [handle(step, *settings) for step in range(count)]
     slips = [rate_slips(step, *settings) for step in range(count)]
     mistakes = {message: [each[message] for each in slips] for message in slips[0]}
     what = f"with steps={steps}, peak={peak:.3g}, warmup={warmup}, floor={floor:.3g}: learning_rate"

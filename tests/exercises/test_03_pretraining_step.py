@@ -122,7 +122,7 @@ def check_training(handle, seed, rounds, max_norm=LOOSE, lr=0.3, adam=None, stal
         check_steps_taken(outcome.states[1]["steps"] - i, len(batches))
         got = torch.stack([outcome.states[0][name].double() for name in ("embed", "head")])
         if not adam and torch.equal(got, history[i - 1] if i else start):
-            fail("the optimiser stepped, but no weight moved: are the gradients zeroed between backward and step?")
+            fail("no weight moved: are gradients zeroed between backward and step, or is there no backward?")
         mistakes = {message: lambda slip=slip, i=i: wrong(slip)[i] - start for slip, message in SLIPS.items()}
         what = f"the change of the weights (embed, head) after step {i + 1} of {len(rounds)}"
         expect_close(got - start, history[i] - start, what, mistakes=mistakes, rtol=1e-3)
