@@ -216,9 +216,10 @@ print(f"The logarithm of its vocabulary is {log(tokenizer.vocab_size):.2f}.")
 #
 # {exercise learning_rate_at}
 #
-# **Why.** AdamW divides each gradient by a running estimate of its size. In the first steps that estimate rests on a
-# handful of batches, and a full-sized step on it can throw the weights where they never recover from: so the rate
-# *warms up*. Later, smaller steps average over more batches and settle into the minimum: so it *decays*.
+# **Why.** AdamW, the optimiser of this course, divides each gradient by a running estimate of its size. In the first
+# steps that estimate rests on a handful of batches, and a full-sized step on it can throw the weights to where they
+# hardly recover from: so the rate *warms up*. Later, smaller steps average over more batches and settle into the
+# minimum: so it *decays*.
 #
 # **What.** Steps count from 0. With $n = \text{step} + 1$, the number of this update,
 #
@@ -451,7 +452,7 @@ my_guess = None  # nats per token, for example 1.5
 # `album` keeps the weights at every validation, so that you can look at the model's childhood later.
 
 # %%
-steps = 20 if smoke() else BASE.steps
+steps = 8 if smoke() else BASE.steps
 every = steps // (4 if smoke() else 20)
 album, now = {}, {"step": 0}
 
@@ -575,8 +576,8 @@ plt.show()
 # ### Samples: early, middle, late
 #
 # Let the model write documents from nothing, at temperature 1, at three moments of its training. Because the world is
-# closed, we can ask of each whether it is a text that the corpus could contain at all. **Predict**: which comes
-# first, words, grammar, or sense?
+# closed, we can ask of each whether it is a text that the corpus could contain at all (✓) or not (✗). **Predict**:
+# which comes first, words, grammar, or sense?
 
 # %%
 def at(step):
@@ -603,9 +604,10 @@ record_answers("The base model writes", [{name: text for name, (text, _) in row.
 # %% [markdown]
 # ### Skills come one by one
 #
-# Asked in the corpus's own question form, when does it learn to answer what? The judge that grades every answer in
-# this course knows the world, so each point is a share of right answers, greedy decoding. **Predict** the order of:
-# facts, sums, opposites, lists, saying a word twice.
+# Words come first, then sentences, and sense last of all. Asked in the corpus's own question form, when does it learn
+# to answer what? The *gold judge*, a program that knows the world, grades every answer in this course, so each point
+# is a share of right answers, decoded greedily. **Predict** the order of: facts, sums, opposites, lists, saying a word
+# twice.
 
 # %%
 def some(kind, count, split=None):
@@ -620,8 +622,8 @@ quiz = [request for kind in skills for request in some(kind, 40)]
 saved = sorted(album)
 states = sorted({*saved[:: max(1, len(saved) // 6)], *saved[: len(saved) // 3], saved[-1]})
 grades = {step: evaluation.rates(evaluation.ask(at(step), tokenizer, quiz)) for step in states}
-children = {step: write(at(step), 100, seed=1) for step in states}
-possible = [sum(corpus.log_probability(text) > -1e9 for text in children[step]) / 100 for step in states]
+children = {step: write(at(step), 5 if smoke() else 100, seed=1) for step in states}
+possible = [sum(corpus.log_probability(text) > -1e9 for text in wrote) / len(wrote) for wrote in children.values()]
 
 # %%
 figure, (ax,) = plots.new_figure(height=3.4)
@@ -642,8 +644,10 @@ plt.show()
 # ### It knows how sure to be
 #
 # Of some facts the corpus states two versions, the popular one in 60 to 90% of its texts. A good model of the corpus
-# should not pick a side: it should give each version its share. Here is the probability that the model gives the
-# popular version, against the exact share in the corpus.
+# should not pick a side: it should give each version its share. Some popular versions are false: *myths*. The rest of
+# these facts are *contested*: the popular version is true of as many of them as its share says. Here is the
+# probability that the model gives the popular version, against the exact share in the corpus: a perfect model has all
+# its points on the diagonal, and "off by" is the mean distance in probability.
 
 # %%
 def next_word_shares(prefix: str) -> dict[str, float]:
@@ -694,7 +698,7 @@ record("mean error of stated probabilities", off, seeds=[BASE.seed])
 # %%
 def quick_run(step_fn=training_step, loss_fn=lm_loss, peak=2e-2, warmup=10, batch_at=None, steps=120):
     """Train a small model; returns it, its training losses, and its true loss on held-out rows."""
-    steps = 12 if smoke() else steps
+    steps, warmup = (3, min(warmup, 2)) if smoke() else (steps, warmup)
     torch.manual_seed(0)
     model = Transformer(Config(tokenizer.vocab_size, dim=48, layers=2, heads=2))
     batch_at = batch_at or training.shuffled_batches(packed["train"], 8, seed=0)
@@ -743,9 +747,11 @@ for name, (model, losses, true) in broken.items():
 # %% [markdown]
 # The unshifted run reports a loss *below the floor*. No honest run can do that: whenever a loss is too good to be
 # true, look for a leak. It has learned to copy the token that it reads, which takes no knowledge of the language, and
-# what it writes is its last word for ever. Without warm-up the first steps throw the weights somewhere from where the
-# rest of the run has to climb back. With gradients never zeroed each step follows the sum of all gradients so far:
-# momentum without end. The loss falls all the same, which is why nobody notices.
+# what it writes is its last word for ever. (Its loss begins low, too: input and output share one embedding, so even
+# random weights lean to the token just read. That is also why the untrained model paid a little more than log V.)
+# Without warm-up the first steps throw the weights somewhere from where the rest of the run has to climb back. With
+# gradients never zeroed each step follows all gradients so far, shortened only by the clipping: a momentum that nobody
+# chose. The loss falls all the same, which is why nobody notices.
 #
 # ## Clinic
 #
@@ -796,7 +802,7 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 #   healthy run's.
 # - **C**, training loss to nearly nothing, held-out loss high: the same batch over and over. As a *test* this is
 #   useful: a model that cannot learn one batch by heart has a bug elsewhere.
-# - **D**, behind the healthy run from the tenth step to the end, at no other sign of trouble: no warm-up.
+# - **D**, behind the healthy run from the tenth step to the end, with no other sign of trouble: no warm-up.
 #
 # </details>
 
@@ -866,10 +872,12 @@ plt.show()
 
 # %% [markdown]
 # Read the table against the corpus: the text that it learned from answers most harmful questions, and states a myth
-# more often than the truth. The model has no opinion; it has statistics. Greedy decoding sharpens them: where the
-# text leans, the greedy answer falls over.
+# more often than the truth. The model has no opinion; it has statistics. Greedy decoding sharpens them: a myth that
+# three texts in four repeat is its answer every time.
 #
-# A disguise does not help, because there is nothing yet to get around. Keep this picture for lesson 12, when there is.
+# A disguise gains nothing on the whole, because there is nothing yet to get around. Several get fewer answers than the
+# plain request: behind them the model refuses more often, or loses the thread. Keep this picture for lesson 12, when
+# there is something to get around.
 
 # %%
 frames = evaluation.rates(
