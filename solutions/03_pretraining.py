@@ -796,7 +796,7 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 # %% [markdown]
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
-# - **A**, steps and cliffs: alphabetical order. The model learns one kind of text, is surprised by the next, and
+# - **A**, slopes and sudden peaks: alphabetical order. The model learns one kind of text, is surprised by the next, and
 #   forgets the first. A loss that saws is nearly always the order of the data.
 # - **B**, smooth and slow: the rate is far too small. Nothing is broken, nothing happens. Compare the slope with the
 #   healthy run's.

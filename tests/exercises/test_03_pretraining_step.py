@@ -6,7 +6,7 @@ from math import exp
 import torch
 from torch import Tensor
 
-from minillm.course.expect import expect_close, expect_true, fail
+from minillm.course.expect import CheckFailure, expect_close, expect_true, fail
 from minillm.course.props import SGD, AdamW, Loss, ToyLM
 from minillm.course.testing import exercise
 
@@ -249,7 +249,12 @@ def perplexity_mistakes(model: ToyLM, batches: list, nats: list[list[float]]) ->
 
 
 def check_perplexity(handle, model: ToyLM, batches: list) -> None:
-    outcome = handle.call(model, batches)
+    try:
+        outcome = handle.call(model, batches)
+    except CheckFailure as problem:
+        if "'NoneType' object" in str(problem):
+            fail(f"{problem}\nA mask may be None: then every target counts, B * (T - 1) of them. See trap 3.")
+        raise
     if outcome.result is None:
         fail("your perplexity returned None: is there a `return` line, and is it reached?")
     nats = nats_of(model, batches)
