@@ -463,7 +463,7 @@ def lm_loss(model, rows):
 
 def schedule(step):
     now["step"] = step + 1
-    return learning_rate_at(step, steps, BASE.peak, BASE.warmup, BASE.floor)
+    return learning_rate_at(step, steps, BASE.peak, min(BASE.warmup, steps // 4), BASE.floor)
 
 
 def validate():
