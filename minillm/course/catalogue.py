@@ -133,6 +133,12 @@ def lesson_of(name: str) -> Lesson:
     return lesson(exercise(name).lesson_id)
 
 
+def foundations(name: str) -> set[str]:
+    """Names of all exercises that ``name`` stands on: those that it needs, those that they need, and so on."""
+    needs = exercise(name).needs
+    return set(needs).union(*map(foundations, needs))
+
+
 def following(name: str) -> Exercise | None:
     """The exercise after ``name``, or None after the last."""
     everything = exercises()

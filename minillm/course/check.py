@@ -66,7 +66,8 @@ def _checked(exercise: Exercise, namespace: dict[str, Any]) -> "Result":
     if result.status != FAIL:
         return result
     lesson = catalogue.lesson_of(exercise.name)
-    earlier = [each.name for each in lesson.exercises if each.name in exercise.needs and each.name in namespace]
+    below = catalogue.foundations(exercise.name)
+    earlier = [each.name for each in lesson.exercises if each.name in below and each.name in namespace]
     own = {name: namespace[name] for name in earlier}
     try:
         namespace.update({name: reference(name) for name in earlier})
@@ -77,10 +78,25 @@ def _checked(exercise: Exercise, namespace: dict[str, Any]) -> "Result":
         namespace.update(own)
     if not again.passed:
         return result
-    wrong = [name for name in earlier if not run_exercise(name, own[name]).passed]
+    wrong = _wrong(earlier, own, namespace)
     return replace(
         again, message=f"{' and '.join(wrong or earlier)} is not right yet; this one is, with the reference's."
     )
+
+
+def _wrong(names: list[str], own: dict[str, Any], namespace: dict[str, Any]) -> list[str]:
+    """Which of the student's functions fail by themselves: each one is run on the reference's in place of the others.
+
+    So a right one that stands on a wrong one is not blamed for it.
+    """
+    from minillm.course.exercises import reference
+    from minillm.course.testing import run_exercise
+
+    try:
+        namespace.update({name: reference(name) for name in names})
+        return [name for name in names if not run_exercise(name, own[name]).passed]
+    finally:
+        namespace.update(own)
 
 
 def _not_ready(exercise: Exercise, namespace: dict[str, Any]) -> str | None:

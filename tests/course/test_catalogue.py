@@ -30,6 +30,12 @@ def test_the_next_exercise_may_be_in_the_next_lesson() -> None:
     assert catalogue.following(catalogue.exercises()[-1].name) is None
 
 
+def test_an_exercise_stands_on_what_its_needs_stand_on() -> None:
+    block = {"rms_norm", "CausalSelfAttention", "apply_rope", "causal_attention"}
+    assert catalogue.foundations("TransformerBlock") == block
+    assert catalogue.foundations("rms_norm") == set()
+
+
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(catalogue.UnknownName, match="Did you mean 'rms_norm'"):
         catalogue.exercise("rms_nrom")

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from toy_lesson import install
+from toy_lesson import CATALOGUE, install
 
 import minillm
-from minillm.course import build, check, exercises
+from minillm.course import build, catalogue, check, exercises
 from minillm.course.catalogue import Lesson
 from minillm.course.testing import ERROR, FAIL, NOT_ATTEMPTED, run_exercise
 
@@ -145,6 +145,24 @@ def test_a_right_answer_on_a_wrong_one_keeps_its_points(notebook: Notebook) -> N
     assert notebook.namespace["scale"] is wrong
 
 
+def test_the_one_at_fault_is_named_and_not_one_that_stands_on_it(
+    notebook: Notebook, lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = '\n[[lesson.exercise]]\nname = "mean"\npoints = 1\ndifficulty = 1\nminutes = 1\nneeds = ["total"]\n'
+    monkeypatch.setattr(catalogue, "lessons", lambda: catalogue.parse(CATALOGUE + third))
+    right = "def mean(x):\n    return total(x) / x.shape[-1]"
+    master = lesson.master.read_text()
+    lesson.master.write_text(f'{master}\n# %% tags=["exercise"] exercise="mean"\n{right}\n')
+    values = "expect_close(handle(data(seed)), 2 * data(seed).mean(-1), 'mean')"
+    test = lesson.tests[0]
+    test.write_text(f"{test.read_text()}\n\n@exercise('mean', 'values')\ndef test_mean(handle, seed):\n    {values}\n")
+    notebook.run("def scale(x, factor=2.0):\n    return x + factor")
+    notebook.run(RIGHT["total"])
+    notebook.run(right)
+    said = notebook.check("mean")
+    assert said.startswith("mean   1/1") and "  scale is not right yet; this one is" in said
+
+
 def test_a_misspelt_or_missing_name(notebook: Notebook) -> None:
     assert "Did you mean 'scale'?" in notebook.check("scael")
     assert "Say which exercise" in notebook.check()
@@ -216,8 +234,6 @@ def pytest_on(folder: Path, *options: str) -> tuple[int, str]:
 
 def notebook_with(path: Path, source: str) -> Path:
     """The first lesson's blank notebook with one answer in it."""
-    from minillm.course import catalogue
-
     content = build.student_notebook(catalogue.lesson("00"))
     for cell in content["cells"]:
         if cell["id"] == "exercise-masked_mean":
