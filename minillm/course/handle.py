@@ -24,6 +24,7 @@ from minillm.course.expect import CheckFailure, NotAttempted, clip, describe, sh
 from minillm.course.props import Prop
 
 Key = int | str | tuple
+MISMATCH = "must match the size of tensor"  # how torch says that two shapes do not broadcast
 FUSED = {"qkv": ("q", "k", "v"), "kv": ("k", "v")}
 
 
@@ -177,6 +178,8 @@ class LocalHandle:
                 f"your {self.name} changes its inputs in place (+=, *=, or a method that ends in _). Make a new tensor."
             )
         lines = [f"your {self.name} stopped with {kind}: {text}" if text else f"your {self.name} stopped with {kind}"]
+        if MISMATCH in text:
+            lines.append("Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it for broadcasting.")
         if (place := self.place(error.__traceback__)) is not None:
             lines.append(place)
         if args or kwargs:

@@ -80,6 +80,14 @@ def test_what_goes_wrong_is_told_with_the_students_own_line(body: str, words: st
     assert words in said and "Traceback" not in said and "site-packages" not in said
 
 
+@pytest.mark.parametrize("body", ["x + x.sum(0)[:2]", "x / x.sum(1)"])
+def test_shapes_that_do_not_broadcast_get_a_hint_before_the_line(body: str) -> None:
+    first, hint, place, *_ = message(written(f"def f(x):\n    return {body}"), X).splitlines()
+    assert "must match the size of tensor" in first
+    assert hint == "Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it for broadcasting."
+    assert place.startswith("Your code: f, line 2:")
+
+
 def test_the_call_is_shown_when_it_fails() -> None:
     said = message(written("def f(x, eps):\n    return 1 / 0"), X, eps=1e-5)
     assert "It was called with: tensor (3, 4), eps=1e-05" in said
