@@ -97,8 +97,14 @@ plt.show()
 #
 # With `dim=1` there is one such mean for each row, with `dim=0` one for each column. Write it without loops.
 #
-# **By hand.** The batch above: `x = [[2, 1, 3], [4, 9, 9]]`, `mask = [[1, 1, 1], [1, 0, 0]]`. Over everything: 2.5.
-# With `dim=1`: `[2, 4]`. What is it with `dim=0`? (Columns: `[3, 1, 3]`.)
+# **By hand.** The two texts from the top of the page, with 9 for garbage: `x = [[2, 1, 3], [4, 9, 9]]`,
+# `mask = [[1, 1, 1], [1, 0, 0]]`. Over everything: 2.5. With `dim=1`: `[2, 4]`. What is it with `dim=0`?
+#
+# <details><summary>Answer</summary>
+#
+# One mean for each column: `[3, 1, 3]`.
+#
+# </details>
 #
 # **Traps.** (1) `x.mean()` counts the padding. (2) Dividing by the number of *places* instead of the number of
 # counted ones. (3) `x * mask` does not clear everything: 0 · inf is nan, and 0 · nan is nan. (4) The mean of row
@@ -185,8 +191,13 @@ print(f"x.mean(), garbage and all: {surprise.mean().item():.1f}")
 # `x` has shape (B, T), or (B, T, D) if each position holds a vector; the result then is (B,) or (B, D).
 #
 # **By hand.** Take the mask of the picture above. The last counted positions of its five rows are 5, 2, 5, ... what
-# are the other two? (0 and 5.) The number of ones, minus 1, gives 5, 2, 3, 0, 1: right only where the padding stands
-# on the right.
+# are the other two? And what does "the number of ones, minus 1" give for the five rows?
+#
+# <details><summary>Answer</summary>
+#
+# 0 and 5. The number of ones, minus 1, gives 5, 2, 3, 0, 1: right only where no padding stands on the left.
+#
+# </details>
 #
 # **Traps.** (1) The last column, `x[:, -1]`, is padding in many rows. (2) "Count the ones, minus 1" fails with
 # padding on the left. (3) `mask.argmax(1)` finds the *first* 1. (4) `x[:, last]` takes *all* the columns in `last`
@@ -218,8 +229,9 @@ def take_last(x: Tensor, mask: Tensor) -> Tensor:
 # ---
 # finding the column
 #
-# Write the column's number everywhere, `torch.arange(T)`, but -1 where the mask is 0 (`torch.where` again). The
-# largest number in each row is what you want: `.amax(dim=1)`.
+# Suppose every place held its own column number, 0 to T - 1 (`torch.arange(T)`), except that places that do not count
+# hold -1. Which number of each row do you want? You know from the first move how to put something else where the
+# mask is 0.
 # ---
 # picking one entry per row
 #
@@ -264,13 +276,23 @@ plt.show()
 # largest exponent is $e^0 = 1$, and nothing can overflow.
 #
 # **By hand.** Logits `[log 1, log 2, log 5]`: the exponentials are 1, 2, 5, their sum is 8, so the probabilities are
-# 1/8, 2/8, 5/8 and the log-probabilities are -2.08, -1.39, -0.47. Now add 1000 to all three logits. What comes out?
-# What would `exp(1005)` have been? (The same three numbers; and infinity.)
+# 1/8, 2/8, 5/8 and the log-probabilities are -2.08, -1.39, -0.47. (Logarithms here are natural ones, and what they
+# measure is counted in *nats*: a word of log-probability -2 surprised the model by 2 nats.)
+#
+# Now add 1000 to all three logits. What comes out?
+# What would `exp(1001.6)` have been, in 32-bit floats?
+#
+# <details><summary>Answer</summary>
+#
+# The same three numbers; and infinity.
+#
+# </details>
 #
 # **Traps.** (1) `exp` of a large logit is inf in 32-bit floats from 89 on. (2) `softmax(...).log()`: a probability
 # too small for a float is 0, and log 0 is -inf, where the log-probability is an ordinary -200. (3) The sum belongs to
 # the last dimension, of each row by itself, with `keepdim=True`. (4) *One* largest logit for the whole tensor: rows
-# far below it turn to zeros. (5) Who subtracts the maximum in one place only gets numbers that are off by it.
+# far below it turn to zeros. (5) The formula has $z$ in two places. Subtract the maximum in both, or
+# the result is off by exactly that maximum.
 
 
 # %% tags=["exercise"] exercise="log_softmax"
