@@ -904,6 +904,7 @@ plt.show()
 # %%
 SOME = data.pairs[: 24 if smoke() else 300]
 quick = replace(plain, batch_size=8 if len(SOME) > 100 else 4)
+small_rm = partial(train_rm, logprobs=False, recipe=quick)  # its head starts at 0: no opinion, log 2 a pair
 
 
 def last_column(values, mask, answer):
@@ -916,10 +917,10 @@ def swapped_loss(chosen, rejected):
 
 sure = preferences.compare(train_answers, replace(UNBIASED, temperature=1e-3), annotate, seed=1).pairs[: len(SOME)]
 broken = {
-    "right": train_rm(SOME, recipe=quick),
-    "chosen and rejected swapped": train_rm(SOME, recipe=quick, loss=swapped_loss),
-    "last column, not last token": train_rm(SOME, recipe=quick, read_out=last_column, logprobs=False),
-    "labels without noise": train_rm(sure, recipe=quick),
+    "right": small_rm(SOME),
+    "chosen and rejected swapped": small_rm(SOME, loss=swapped_loss),
+    "last column, not last token": small_rm(SOME, read_out=last_column),
+    "labels without noise": small_rm(sure),
 }
 for name, (each, past) in broken.items():
     labels, gold = measure(each, test)
@@ -929,8 +930,8 @@ for name, (each, past) in broken.items():
 # %% [markdown]
 # The swapped loss falls like the right one: it is a good model of what people *dislike*, and would train a policy
 # towards it. The last column scores padding; what it says about an answer depends on which other answers share its
-# batch. And with hard labels, drawn without noise, the training loss is lower than honest labels can give: nobody's
-# data look like that.
+# batch. And hard labels, drawn without noise, raise no suspicion in the loss, and teach more than honest ones: nobody's
+# data look like that, so a reward model tested on them promises too much.
 #
 # One answer, alone and beside a longer one:
 
@@ -960,10 +961,10 @@ for name in ("right", "last column, not last token"):
 coin = preferences.compare(train_answers, replace(UNBIASED, flip=0.5), annotate, seed=1).pairs[: len(SOME)]
 again = replace(quick, epochs=quick.epochs * len(SOME) / 16)
 cases = {
-    "A": train_rm(SOME[:16], recipe=again),
-    "B": train_rm(SOME, recipe=quick, loss=lambda w, l: bradley_terry_loss(torch.sigmoid(w), torch.sigmoid(l))),
-    "C": train_rm(coin, recipe=quick),
-    "D": train_rm(SOME, recipe=replace(quick, peak=quick.peak / 1000)),
+    "A": small_rm(SOME[:16], recipe=again),
+    "B": small_rm(SOME, loss=lambda w, l: bradley_terry_loss(torch.sigmoid(w), torch.sigmoid(l))),
+    "C": small_rm(coin),
+    "D": small_rm(SOME, recipe=replace(quick, peak=quick.peak / 1000)),
 }
 healthy = broken["right"][1].losses
 figure, axes = plots.new_figure(4, width=10.0, height=2.7)
@@ -996,7 +997,7 @@ diagnose(suspects, key={"A": "d5f5e817", "B": "0bb52b08", "C": "8939a6e6", "D": 
 # - **B**, held-out agreement as good as a healthy run's, but a loss that will not come down: the scores were squeezed
 #   between 0 and 1, no margin can exceed 1, so no pair can cost less than 0.313. The order is right; the probabilities
 #   are not.
-# - **C**, the training loss creeps down and the held-out agreement is a coin's: there was nothing to learn in the
+# - **C**, a loss that wobbles about log 2 and a held-out agreement near a coin's: there was nothing to learn in the
 #   labels but the labels themselves.
 # - **D**, flat at log 2, without the wobble of a model that learns: it has hardly moved. Its agreement can still be
 #   well above a half, for an opinion as small as you like has an order.
