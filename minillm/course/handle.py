@@ -179,7 +179,7 @@ class LocalHandle:
             )
         lines = [f"your {self.name} stopped with {kind}: {text}" if text else f"your {self.name} stopped with {kind}"]
         if MISMATCH in text:
-            lines.append("Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it for broadcasting.")
+            lines.append("Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it.")
         if (place := self.place(error.__traceback__)) is not None:
             lines.append(place)
         if args or kwargs:

@@ -84,7 +84,7 @@ def test_what_goes_wrong_is_told_with_the_students_own_line(body: str, words: st
 def test_shapes_that_do_not_broadcast_get_a_hint_before_the_line(body: str) -> None:
     first, hint, place, *_ = message(written(f"def f(x):\n    return {body}"), X).splitlines()
     assert "must match the size of tensor" in first
-    assert hint == "Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it for broadcasting."
+    assert hint == "Print the shapes of both. Where a sum or mean took a dimension away, keepdim=True keeps it."
     assert place.startswith("Your code: f, line 2:")
 
 
