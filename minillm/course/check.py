@@ -1,7 +1,7 @@
 """check("rms_norm"): the tests of an exercise, on the function as it lives in the notebook, in under a second.
 
     check("rms_norm")                 in a notebook
-    python -m minillm check           in a terminal: all notebooks in work/; or one lesson (02), or one exercise
+    python -m minillm check           in a terminal: all notebooks in work/; or one lesson (02), exercise or file
 
 Importing this module is cheap. Inside Jupyter it notes which cells run, so that it can tell a function whose cell was
 edited, or stopped with an error, after it was last defined.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minillm.course import catalogue
-from minillm.course.catalogue import Exercise
+from minillm.course.catalogue import Exercise, Lesson
 
 if TYPE_CHECKING:
     from minillm.course.testing import Result
@@ -276,23 +276,51 @@ def check_notebook(path: Path, names: Sequence[str] | None = None) -> "list[Resu
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check notebooks from the terminal. 0 where nothing that was attempted fails."""
-    from minillm.course.catalogue import Lesson
-    from minillm.course.names import named
-
     parser = argparse.ArgumentParser(prog="python -m minillm check", description="Check your answers in work/.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="lessons (02) or exercises (rms_norm); default: all")
-    wanted = [named(text) for text in parser.parse_args(argv).names] or list(catalogue.lessons())
+    what = "lessons (02), exercises (rms_norm) or notebook files (PATH.ipynb); default: all"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=what)
+    texts = parser.parse_args(argv).names
+    wanted = [each for text in texts for each in _meant(text)] or [_whole(lesson) for lesson in catalogue.lessons()]
     results: list[Result] = []
-    for each in wanted:
-        lesson = each if isinstance(each, Lesson) else catalogue.lesson_of(each.name)
-        names = None if isinstance(each, Lesson) else [each.name]
-        found = check_notebook(lesson.work_notebook, names)
+    for lesson, path, names in wanted:
+        found = check_notebook(path, names or [exercise.name for exercise in lesson.exercises])
         results += found
         if names is None:
-            print(f"{lesson.id} {lesson.title}")
+            print(f"{lesson.id} {lesson.title}" + ("" if path == lesson.work_notebook else f"   ({path})"))
         for result in found:
             print("\n".join(f"  {line}" for line in text_of(result).splitlines()))
     passed = sum(result.passed for result in results)
     points, out_of = sum(result.points for result in results), sum(result.out_of for result in results)
     print(f"{passed}/{len(results)} exercises, {points}/{out_of} points")
     return 1 if any(result.status in ("fail", "error") for result in results) else 0
+
+
+Wanted = tuple[Lesson, Path, list[str] | None]  # a lesson, the file to look in, some of its exercises or None for all
+
+
+def _whole(lesson: Lesson, path: Path | None = None) -> Wanted:
+    return lesson, path or lesson.work_notebook, None
+
+
+def _meant(text: str) -> list[Wanted]:
+    """What to check for one word of the command line: a file is checked itself, a name in the student's copy."""
+    from minillm.course.exercises import NotebookError, holds_any, read_notebook
+    from minillm.course.names import find_lesson, named
+
+    path = Path(text)
+    is_path = path.suffix == ".ipynb" and (path.exists() or path.name != text)
+    if not is_path:
+        found = named(text)
+        if isinstance(found, Lesson):
+            return [_whole(found)]
+        lesson = catalogue.lesson_of(found.name)
+        return [(lesson, lesson.work_notebook, [found.name])]
+    if not path.is_file():
+        raise NotebookError(f"There is no notebook {text}.")
+    if (lesson := find_lesson(text)) is not None:
+        return [_whole(lesson, path)]
+    read_notebook(path)
+    lessons = [lesson for lesson in catalogue.lessons() if lesson.exercises and holds_any(path, lesson)]
+    if not lessons:
+        raise NotebookError(f"{text} holds no exercise of the course.")
+    return [_whole(lesson, path) for lesson in lessons]

@@ -14,6 +14,7 @@ from toy_lesson import CATALOGUE, install
 import minillm
 from minillm.course import build, catalogue, check, exercises
 from minillm.course.catalogue import Lesson
+from minillm.course.names import UserError
 from minillm.course.testing import ERROR, FAIL, NOT_ATTEMPTED, run_exercise
 
 checks = sys.modules["minillm.course.check"]
@@ -204,6 +205,30 @@ def test_the_terminal_shows_every_exercise_and_a_total(notebook: Notebook, capsy
     assert "total   3/3" in out and "Gate   0/1   not attempted" in out and "2/3 exercises, 5/6 points" in out
     notebook.save(scale="def scale(x):\n    return x")
     assert checks.main(["scale", "total"]) == 1 and "1/2 exercises, 3/5 points" in capsys.readouterr().out
+
+
+def test_a_file_that_is_named_is_itself_checked(
+    notebook: Notebook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = notebook.path.read_text()
+    notebook.save(**RIGHT)
+    for name in ("01_toy.ipynb", "mine.ipynb"):
+        elsewhere = tmp_path / name
+        elsewhere.write_text(notebook.path.read_text())
+        notebook.path.write_text(blank)
+        assert checks.main([str(elsewhere)]) == 0
+        out = capsys.readouterr().out
+        assert str(elsewhere) in out and "2/3 exercises, 5/6 points" in out
+        notebook.save(**RIGHT)
+
+
+def test_a_file_that_cannot_be_checked_is_one_sentence(lesson: Lesson, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"There is no notebook .*01_toy\.ipynb"):
+        checks.main([str(tmp_path / "01_toy.ipynb")])
+    other = tmp_path / "other.ipynb"
+    other.write_text('{"cells": []}')
+    with pytest.raises(UserError, match="holds no exercise of the course"):
+        checks.main([str(other)])
 
 
 def test_a_notebook_with_a_broken_cell_fails_there_only(notebook: Notebook) -> None:
