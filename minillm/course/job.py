@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -52,11 +52,37 @@ class Job:
         }
 
     def key(self, lesson: Lesson, before: list[Lesson]) -> str:
-        """A hash of all that the lesson's results depend on; the lessons ``before`` it leave checkpoints for it."""
+        """A hash of all that the lesson's results depend on; the lessons ``before`` it leave checkpoints for it.
+
+        Shipped checkpoints are compared one by one instead, by `same_shipped`.
+        """
         versions = f"{platform.python_version()} {metadata.version('torch')}"
         parts = [self.source, str(self.smoke), versions, library(), _data()]
         parts += [self._content(each) for each in [*before, lesson]]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def shipped(self, lesson: Lesson) -> dict[str, str]:
+        """Stage -> hash of each shipped checkpoint that the lesson would load, had it to be run now.
+
+        A stage of the run's own is loaded in place of the shipped one, so that shipping what a run made changes
+        nothing for it. A lesson that loads no stage has none.
+        """
+        origin = self.origin(lesson)
+        if not origin.exists() or b"load_stage" not in origin.read_bytes():
+            return {}
+        own = self._own_stages()
+        found = [path for path in sorted(paths.CHECKPOINTS.glob("*.safetensors")) if path.stem not in own]
+        return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in found}
+
+    def same_shipped(self, lesson: Lesson, before: "Result") -> bool:
+        """Are the shipped checkpoints that count what they were? A stage that the run has made since does not count."""
+        own = self._own_stages()
+        return self.shipped(lesson) == {stage: each for stage, each in before.shipped.items() if stage not in own}
+
+    def _own_stages(self) -> set[str]:
+        """The stages that the run's lessons find before they look among the shipped ones (see `minillm.stages`)."""
+        folder = paths.WORK if self.source == "mine" and not self.smoke else self.folder
+        return {path.stem for path in (folder / "checkpoints").glob("*.safetensors")}
 
     def _content(self, lesson: Lesson) -> str:
         path = self.origin(lesson)
@@ -71,7 +97,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """How one lesson went. status: "done" or "failed"; key: the hash of its inputs."""
+    """How one lesson went. status: "done" or "failed"; key: the hash of its inputs, but for the shipped checkpoints."""
 
     status: str
     key: str
@@ -79,6 +105,7 @@ class Result:
     peak_bytes: int
     finished: str
     error: str | None = None
+    shipped: dict[str, str] = field(default_factory=dict)
 
 
 def load_results(folder: Path) -> dict[str, Result]:
@@ -105,7 +132,7 @@ def library() -> str:
 
 @cache
 def _data() -> str:
-    """The toy data and the tokenizer, not the checkpoints, which runs write."""
+    """The toy data and the tokenizer, not the checkpoints (see `Job.shipped`)."""
     found = [path for path in paths.DATA.rglob("*") if path.is_file() and path.suffix in (".txt", ".json", ".jsonl")]
     return _hash(paths.DATA, sorted(found))
 

@@ -1,9 +1,9 @@
 """``python -m minillm run``: every lesson in order, then one table and one report.
 
 A lesson that ran to its end is skipped the next time as long as nothing it depends on has changed: its
-notebook and those before it, the library, the data, the settings, the versions of Python and torch. So a run
-that was stopped, by Ctrl-C or by a power cut, goes on where it was; within a lesson the training loop
-resumes from its own snapshots.
+notebook and those before it, the library, the data, the shipped checkpoints that it loads, the settings, the
+versions of Python and torch. So a run that was stopped, by Ctrl-C or by a power cut, goes on where it was;
+within a lesson the training loop resumes from its own snapshots.
 
     runs/latest/            the worked solutions (runs/mine: the student's notebooks; runs/smoke: --smoke)
       report.html           what to look at
@@ -20,6 +20,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -105,15 +106,16 @@ def run(job: Job, notebook_of: Callable[[Job, Lesson], notebooks.Notebook] | Non
     for lesson in job.lessons:
         everything = catalogue.lessons()
         key = job.key(lesson, [each for each in everything if each.id < lesson.id])
-        before = results.get(lesson.id)
-        if before and before.status == "done" and before.key == key and job.executed(lesson).exists():
+        before, shipped = results.get(lesson.id), job.shipped(lesson)
+        same = before is not None and before.key == key and job.same_shipped(lesson, before)
+        if before and same and before.status == "done" and job.executed(lesson).exists():
             screen.say(f"{title(lesson):<22} kept from {before.finished}: nothing it depends on has changed")
             continue
         try:
             result = _execute(job, lesson, key, screen, notebook_of(job, lesson))
         except UserError as problem:
             result = Result("failed", key, 0.0, 0, time.strftime("%Y-%m-%d %H:%M"), str(problem))
-        results[lesson.id] = result
+        results[lesson.id] = replace(result, shipped=shipped)
         save_results(job.folder, results)
         if result.status == "failed":
             screen.say(f"{title(lesson):<22} FAILED: {result.error}")

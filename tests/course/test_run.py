@@ -80,6 +80,32 @@ def test_finished_lessons_are_skipped_until_their_inputs_change(toy):
     assert again() == ["02"]
 
 
+def test_a_shipped_checkpoint_counts_until_the_run_has_its_own(toy):
+    started = []
+
+    def again() -> list[str]:
+        started.clear()
+        run.run(job_of(), lambda job, lesson: started.append(lesson.id) or cells("1"))
+        return list(started)
+
+    second = toy.lesson("02").master
+    second.write_text(second.read_text() + "\nstage = load_stage('base')\n")
+    shipped = paths.CHECKPOINTS / "base.safetensors"
+    shipped.parent.mkdir(parents=True)
+    shipped.write_bytes(b"one")
+    assert again() == ["01", "02"]
+    shipped.write_bytes(b"two")
+    assert again() == ["02"]  # the only one that loads a stage
+    own = job_of().folder / "checkpoints" / "base.safetensors"
+    own.parent.mkdir()
+    own.write_bytes(b"three")
+    assert again() == []  # made by the run itself, after lesson 02
+    shipped.write_bytes(b"three, shipped")
+    assert again() == []
+    own.unlink()
+    assert again() == ["02"]
+
+
 def test_a_failed_lesson_is_run_again(toy):
     run.run(job_of("01"), lambda job, lesson: cells("1 / 0"))
     assert run.run(job_of("01"), lambda job, lesson: cells("1"))["01"].status == "done"
