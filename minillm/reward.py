@@ -136,6 +136,8 @@ def fit_reward_model(
     at the tokens of the chosen answers, which keeps the model's knowledge while the head learns to use it.
     step_fn, learning_rate_at: lesson 03's training_step and schedule. steps: instead of ``recipe.epochs``.
     """
+    if not pairs:
+        raise ValueError("there are no pairs to learn from: were all of them ties?")
     texts = [
         tuple(encode(tokenizer, pair.prompt, said.text, said.ended) for said in (pair.chosen, pair.rejected))
         for pair in pairs

@@ -408,3 +408,8 @@ def test_a_stage_without_a_head_is_no_reward_model(course):
     stages.save_stage("reward", policy(), head=ScalarHead(CONFIG.dim))
     with pytest.raises(CheckpointError, match="holds no reward model"):
         reward.load_reward_model()
+
+
+def test_no_pairs_at_all_are_refused_in_words():
+    with pytest.raises(ValueError, match="no pairs"):
+        train(model(), data=[])
