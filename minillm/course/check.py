@@ -275,15 +275,23 @@ def check_notebook(path: Path, names: Sequence[str] | None = None) -> "list[Resu
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check notebooks from the terminal. 0 where nothing that was attempted fails."""
+    """Check notebooks from the terminal. 0 where all can be read and nothing that was attempted fails."""
+    from minillm.course.exercises import NotebookError
+
     parser = argparse.ArgumentParser(prog="python -m minillm check", description="Check your answers in work/.")
     what = "lessons (02), exercises (rms_norm) or notebook files (PATH.ipynb); default: all"
     parser.add_argument("names", nargs="*", metavar="NAME", help=what)
     texts = parser.parse_args(argv).names
     wanted = [each for text in texts for each in _meant(text)] or [_whole(lesson) for lesson in catalogue.lessons()]
     results: list[Result] = []
+    unreadable = False
     for lesson, path, names in wanted:
-        found = check_notebook(path, names or [exercise.name for exercise in lesson.exercises])
+        try:
+            found = check_notebook(path, names or [exercise.name for exercise in lesson.exercises])
+        except NotebookError as problem:
+            print(_way_on(str(problem), lesson, path))
+            unreadable = True
+            continue
         results += found
         if names is None:
             print(f"{lesson.id} {lesson.title}" + ("" if path == lesson.work_notebook else f"   ({path})"))
@@ -292,7 +300,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     passed = sum(result.passed for result in results)
     points, out_of = sum(result.points for result in results), sum(result.out_of for result in results)
     print(f"{passed}/{len(results)} exercises, {points}/{out_of} points")
-    return 1 if any(result.status in ("fail", "error") for result in results) else 0
+    return 1 if unreadable or any(result.status in ("fail", "error") for result in results) else 0
+
+
+def _way_on(problem: str, lesson: Lesson, path: Path) -> str:
+    """What is wrong with a notebook, and for the student's copy how to start it anew."""
+    sentence = problem if problem.endswith(".") else f"{problem}."
+    if path != lesson.work_notebook:
+        return sentence
+    return f"{sentence} `python -m minillm reset {lesson.id}` starts the lesson anew and keeps this file as a backup."
 
 
 Wanted = tuple[Lesson, Path, list[str] | None]  # a lesson, the file to look in, some of its exercises or None for all

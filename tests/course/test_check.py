@@ -231,6 +231,14 @@ def test_a_file_that_cannot_be_checked_is_one_sentence(lesson: Lesson, tmp_path:
         checks.main([str(other)])
 
 
+def test_a_damaged_copy_is_told_with_the_way_on(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.path.write_text('{"cells": [')
+    assert checks.main([]) == 1
+    said = capsys.readouterr().out
+    assert "is damaged: it is not valid JSON (line 1). `python -m minillm reset 01` starts the lesson anew" in said
+    assert "0/0 exercises" in said
+
+
 def test_a_notebook_with_a_broken_cell_fails_there_only(notebook: Notebook) -> None:
     notebook.save(scale="def scale(x:", total=RIGHT["total"])
     scale, total, gate = checks.check_notebook(notebook.path)
