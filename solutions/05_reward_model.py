@@ -787,9 +787,10 @@ record_answers(f"One answer, and the best of {top} by the reward model", rows)
 few = len(FEW)
 biased_data = preferences.compare(train_answers, LIKES_LENGTH, annotate, seed=1)
 biased_test = preferences.compare(test_answers, LIKES_LENGTH, annotate, seed=4)
+samples = [biased_data.pairs[seed * few : (seed + 1) * few] or biased_data.pairs for seed in range(3)]
 models = {
     "unbiased labels": [runs[sizes[-1], seed] for seed in range(3)],
-    "biased labels": [train_rm((biased_data.pairs * 3)[seed * few : (seed + 1) * few], seed)[0] for seed in range(3)],
+    "biased labels": [train_rm(sample, seed)[0] for seed, sample in enumerate(samples)],
 }
 for each in models["biased labels"]:
     labels, gold = measure(each, biased_test)
