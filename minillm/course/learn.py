@@ -32,14 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m minillm learn",
         description="Open your copy of the next lesson in JupyterLab. Copies are made in work/ and never overwritten.",
     )
-    parser.add_argument("--lesson", metavar="NN", help="open this lesson (default: the first that is not finished)")
+    default = "the lesson to open (default: the first that is not finished)"
+    parser.add_argument("lesson", nargs="?", metavar="NN", help=default)
+    parser.add_argument("--lesson", dest="named", metavar="NN", help="the same")
     parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
     parser.add_argument(
         "--port", type=int, metavar="N", help="where JupyterLab listens (default: a free port from 8888)"
     )
     parser.add_argument("--no-jupyter", action="store_true", help="only make the copies, for use with another editor")
     options = parser.parse_args(argv)
-    chosen = lesson_named(options.lesson) if options.lesson else None
+    word = options.named or options.lesson
+    chosen = lesson_named(word) if word else None
     there = prepare()
     lesson = chosen or next_lesson(there)
     if lesson not in there:

@@ -36,6 +36,7 @@ def test_an_unknown_command_gets_a_suggestion(capsys):
         (["update", "99"], "There is no lesson '99'"),
         (["run", "--lesson", "toi"], "There is no lesson 'toi'"),
         (["learn", "--lesson", "7"], "There is no lesson '7'"),
+        (["learn", "7"], "There is no lesson '7'"),
         (["run", "--ship", "--smoke"], "--ship"),
         (["run", "--work", "mine"], "python -m minillm learn"),
     ],
