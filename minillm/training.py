@@ -6,7 +6,8 @@ It holds no loss, no schedule and no step: these come as arguments. The seam:
         model,
         batch_at,                       # batch_at(i) -> micro-batch number i; the same i gives the same batch
         step_fn,                        # step_fn(model, optimizer, batches, loss_fn, max_norm)
-                                        #     makes one update; returns the loss, or (loss, grad_norm)
+                                        #     makes one update; returns the loss, or (loss, grad_norm), or a
+                                        #     dict with "loss" and whatever else it measured, by name
         loss_fn,                        # handed through to step_fn, usually loss_fn(model, batch) -> scalar
         steps=1200,
         schedule=lambda step: 3e-3,     # step from 0 -> learning rate of that update
@@ -44,7 +45,8 @@ from minillm.snapshots import RunState, Snapshots, identity
 @dataclass
 class History:
     """What a run measured. One entry per update: ``losses``, ``lrs``, ``grad_norms`` (nan if the step does not say),
-    ``tokens`` and ``seconds`` (both since the start). ``validation`` maps a number of updates to a loss.
+    ``tokens`` and ``seconds`` (both since the start). ``metrics``: what else the step measured, by name.
+    ``validation`` maps a number of updates to a loss.
     ``best_step`` is the number of updates after which the weights that the model now has were reached.
     """
 
@@ -53,6 +55,7 @@ class History:
     grad_norms: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
     validation: dict[int, float] = field(default_factory=dict)
     best_step: int = 0
     interrupted: bool = False
@@ -127,6 +130,8 @@ def fit(
     validate_every: int = 100,
     snapshot: Path | str | None = None,
     snapshot_every: int = 100,
+    watch: Callable[[History], Any] | None = None,
+    shown: Sequence[str] = (),
     name: str = "training",
     progress: bool = True,
 ) -> History:
@@ -137,7 +142,8 @@ def fit(
     ``history.interrupted`` set; a second one does not wait for the update. A loss that is not finite ends the run with
     ``history.diverged`` set. With ``snapshot``, the same call made again after a stop continues where the run was; once
     the run is over the file is removed. A snapshot of other settings, other data, another start or an edited loss is
-    put aside, and the run starts anew.
+    put aside, and the run starts anew. watch: called after each update, to draw or to measure; it must not change the
+    model. shown: names of metrics that the progress bar shows instead of the loss.
     """
     if min(steps, accumulate, validate_every, snapshot_every) < 1:
         raise ValueError("steps, accumulate, validate_every and snapshot_every must be at least 1")
@@ -158,12 +164,15 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = rate
         batches = [batch_at(run.step * accumulate + i) for i in range(accumulate)]
-        loss, norm = _loss_and_norm(step_fn(model, optimizer, batches, loss_fn, max_norm))
+        loss, norm, measured = _measured(step_fn(model, optimizer, batches, loss_fn, max_norm))
         run.step += 1
         history.losses.append(loss)
         history.lrs.append(rate)
         history.grad_norms.append(norm)
-        history.tokens.append((history.tokens[-1] if history.tokens else 0) + sum(map(_count_tokens, batches)))
+        tokens = int(measured.pop("tokens", 0)) or sum(map(_count_tokens, batches))
+        history.tokens.append((history.tokens[-1] if history.tokens else 0) + tokens)
+        for key, value in measured.items():
+            history.metrics.setdefault(key, []).append(value)
         history.seconds.append(spent + time.perf_counter() - began)
         history.diverged = not math.isfinite(loss)
 
@@ -184,8 +193,10 @@ def fit(
                     measure()
                 if snapshots and run.step % snapshot_every == 0 and run.step < steps and not history.diverged:
                     snapshots.save(run, history.to_dict())
-                bar.set_postfix_str(_live(history), refresh=False)
+                bar.set_postfix_str(_live(history, shown), refresh=False)
                 bar.update()
+                if watch is not None:
+                    watch(history)
             history.interrupted = stop.asked and run.step < steps
             if history.interrupted:
                 measure()
@@ -202,13 +213,19 @@ def fit(
     return history
 
 
-def _loss_and_norm(result: Any) -> tuple[float, float]:
-    """What a step returned, as floats: a loss, or a loss and a gradient norm."""
-    loss, norm = result if isinstance(result, tuple) and len(result) == 2 else (result, math.nan)
+def _measured(result: Any) -> tuple[float, float, dict[str, float]]:
+    """What a step returned, as floats: loss, gradient norm (nan if it does not say), and the rest by name."""
+    if isinstance(result, dict):
+        measured = dict(result)
+    else:
+        loss, norm = result if isinstance(result, tuple) and len(result) == 2 else (result, math.nan)
+        measured = {"loss": loss, "grad_norm": norm}
     try:
-        return float(loss), float(norm)
-    except (TypeError, ValueError):
-        raise TypeError(f"step_fn must return the loss, or (loss, grad_norm), as numbers; got {result!r}") from None
+        measured = {key: float(value) for key, value in measured.items()}
+        return measured.pop("loss"), measured.pop("grad_norm", math.nan), measured
+    except (KeyError, TypeError, ValueError):
+        wanted = "the loss, or (loss, grad_norm), or a dict with a loss, as numbers"
+        raise TypeError(f"step_fn must return {wanted}; got {result!r}") from None
 
 
 def _count_tokens(batch: Any) -> int:
@@ -219,10 +236,12 @@ def _count_tokens(batch: Any) -> int:
     return next((part.numel() for part in parts if isinstance(part, Tensor)), 0)
 
 
-def _live(history: History) -> str:
-    """The end of the progress bar: a loss smoothed over 20 updates, the last validation loss, tokens a second."""
+def _live(history: History, shown: Sequence[str] = ()) -> str:
+    """The end of the progress bar: a loss smoothed over 20 updates, or the last values of the metrics to be shown; the
+    last validation loss, tokens a second."""
     recent = history.losses[-20:]
-    text = f"loss {sum(recent) / len(recent):.3f}"
+    text = ", ".join(f"{name} {history.metrics[name][-1]:.3f}" for name in shown if name in history.metrics)
+    text = text or f"loss {sum(recent) / len(recent):.3f}"
     if history.validation:
         text += f", held-out {list(history.validation.values())[-1]:.3f}"
     return text + f", {history.tokens_per_second / 1000:.1f}k tok/s"

@@ -84,3 +84,34 @@ class RewardRecipe:
 
 
 REWARD = RewardRecipe()
+
+
+@dataclass(frozen=True)
+class PPORecipe:
+    """Settings of PPO. An iteration is one rollout of `batch_size` answers and `epochs` passes of minibatches over it.
+
+    beta: of the KL penalty, in units of the score a nat. kl_target: nats an answer that beta is steered to, over about
+    `horizon` answers; 0 leaves beta as it is.
+    """
+
+    iterations: int = 40
+    batch_size: int = 128
+    epochs: int = 2
+    minibatch: int = 64
+    peak: float = 5e-4
+    warmup: int = 5
+    clip: float = 0.2
+    value_clip: float = 0.2
+    value_weight: float = 0.1
+    gamma: float = 1.0
+    lam: float = 0.95
+    beta: float = 0.1
+    kl_target: float = 0.0
+    horizon: int = 2000
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_norm: float = 1.0
+    seed: int = 0
+
+
+PPO = PPORecipe()
