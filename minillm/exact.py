@@ -263,7 +263,7 @@ def reward_at(ref_logprobs: Tensor, rewards: Tensor, kl: float | Tensor) -> Tens
     """
     ref_logprobs, rewards = _pair(ref_logprobs, rewards)
     kl = torch.as_tensor(kl, dtype=torch.float64)
-    if not bool((kl >= 0).all()):
+    if not bool((kl > -1e-9).all()):  # rounding alone can take a KL of 0 a little below it
         raise ValueError(f"kl must be 0 or more, got {kl.tolist()}")
     reference, spread = Categorical(logits=ref_logprobs), _spread(ref_logprobs, rewards)
     low = torch.full((kl.numel(), 1), math.log(1e-9 * spread), dtype=torch.float64)  # of log beta; (N, 1)
