@@ -6,13 +6,16 @@ and continues a run that was stopped, for everything that an iteration draws dep
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from minillm import training
 from minillm.rollouts import Rollout, TokenLogprobs
+from minillm.tinyland.recipe import GRPORecipe, PPORecipe
 
 Collect = Callable[[nn.Module, int], Rollout]  # collect(policy, iteration) -> answers of the policy as it is
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # loss(rows (b,), logprobs (b, N), values (b, N)) -> scalar
@@ -25,35 +28,63 @@ class Functions(Protocol):
     kl_estimates: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
+def iterate(
+    policy: nn.Module,
+    iteration: Callable[..., dict[str, float]],
+    collect: Collect,
+    functions: Functions,
+    recipe: PPORecipe | GRPORecipe,
+    **told: Any,
+) -> training.History:
+    """Run ``recipe.iterations`` iterations of a method on `training.fit`.
+
+    iteration: iteration(policy, optimizer, number, collect, functions, recipe) -> statistics.
+    told: what `fit` is told besides: shown, watch, snapshot, name, progress.
+    """
+    return training.fit(
+        policy,
+        lambda number: number,
+        partial(_step, iteration=iteration, collect=collect, recipe=recipe),
+        functions,
+        steps=recipe.iterations,
+        schedule=lambda number: recipe.peak * min(1.0, (number + 1) / (recipe.warmup + 1)),
+        optimizer=training.adamw(policy, recipe.weight_decay, recipe.betas),
+        snapshot_every=10,
+        **told,
+    )
+
+
+def _step(policy, optimizer, batches, functions, max_norm, *, iteration, collect, recipe) -> dict[str, float]:
+    """An iteration as `fit` calls it: the batch is its number."""
+    return iteration(policy, optimizer, batches[0], collect, functions, recipe)
+
+
 def updates(
     policy: nn.Module,
     optimizer: Optimizer,
     rollout: Rollout,
     loss: Loss,
     functions: Functions,
-    *,
-    epochs: int,
-    minibatch: int,
-    max_norm: float,
-    seed: int,
+    recipe: PPORecipe | GRPORecipe,
+    iteration: int,
 ) -> dict[str, float]:
-    """Run ``epochs`` times through the rollout in minibatches, in a new order each time, one update each.
+    """Run ``recipe.epochs`` times through the rollout in minibatches, in a new order each time, one update each.
 
     loss: loss(rows, logprobs, values), with the numbers of the answers in the minibatch, and what the policy *now*
     gives to their tokens, with gradients. Returns means over the updates: loss; grad_norm; approx_kl, how far the
     policy went from the one that gave the answers (k3, nats a token); entropy (nats a token).
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(recipe.seed + iteration)
     measured: list[dict[str, float]] = []
-    for _ in range(epochs):
-        for rows in torch.randperm(len(rollout), generator=generator).split(minibatch):
+    for _ in range(recipe.epochs):
+        for rows in torch.randperm(len(rollout), generator=generator).split(recipe.minibatch):
             part = rollout.take(rows)
             logits, values = policy(part.tokens, part.attention, part.start)  # (b, N + 1, V), (b, N)
             logprobs = functions.token_logprobs(logits, part.said)  # (b, N)
             objective = loss(rows, logprobs, values)
             optimizer.zero_grad()
             objective.backward()
-            norm = nn.utils.clip_grad_norm_(policy.parameters(), max_norm)
+            norm = nn.utils.clip_grad_norm_(policy.parameters(), recipe.max_norm)
             optimizer.step()
             _, _, k3 = functions.kl_estimates(part.logprobs, logprobs.detach())  # (b, N)
             nats = logits.detach()[:, :-1][part.mask].log_softmax(-1)  # (tokens, V)

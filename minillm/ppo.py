@@ -1,8 +1,8 @@
 """Proximal policy optimisation for a language model (Schulman et al. 2017), with a KL penalty (Ziegler et al. 2019).
 
     functions = Functions(token_logprobs, kl_estimates, shape_rewards, gae, masked_whiten, ppo_policy_loss, ...)
-    collect = lambda policy, iteration: rollouts.collect(policy, reference, ..., seed=iteration)
-    history = train_ppo(policy, collect, functions, PPO)
+    collector = rollouts.Collector(reference, tokenizer, requests, form, score, token_logprobs)
+    history = train_ppo(policy, collector, functions, PPO)
 
 `ppo_iteration` is the algorithm: answers, rewards, advantages, and a few clipped steps. What it calls are the exercises
 of lesson 06, so it holds no answer. A policy is anything called as `rollouts.Policy` is, which is how the same code
@@ -11,7 +11,6 @@ trains the tables of `minillm/exact.py`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from minillm import training
-from minillm.policy_gradient import Collect, clip_fraction, explained_variance, statistics, updates
+from minillm.policy_gradient import Collect, clip_fraction, explained_variance, iterate, statistics, updates
 from minillm.rollouts import TokenLogprobs
 from minillm.tinyland.recipe import PPO, PPORecipe
 
@@ -46,7 +45,6 @@ def ppo_iteration(
     collect: Collect,
     functions: Functions,
     recipe: PPORecipe,
-    max_norm: float,
 ) -> dict[str, float]:
     """One rollout, and all updates on it; returns the statistics that the field logs."""
     f, beta = functions, policy.beta.item()
@@ -64,8 +62,7 @@ def ppo_iteration(
         clipped.append(clip_fraction(logprobs, old, mask[rows], recipe.clip))
         return actor + recipe.value_weight * critic
 
-    settings = {"epochs": recipe.epochs, "minibatch": recipe.minibatch, "max_norm": max_norm}
-    moved = updates(policy, optimizer, rollout, loss, f, **settings, seed=recipe.seed + iteration)
+    moved = updates(policy, optimizer, rollout, loss, f, recipe, iteration)
     seen = statistics(rollout)
     if recipe.kl_target:
         beta_next = f.adapt_kl_coefficient(beta, seen["kl"], recipe.kl_target, len(rollout), recipe.horizon)
@@ -96,28 +93,5 @@ def train_ppo(
     stopped continues from ``snapshot`` to where it would have come. watch, snapshot: see `training.fit`.
     """
     policy.register_buffer("beta", torch.tensor(recipe.beta, dtype=torch.float64))  # saved in snapshots
-
-    def step(policy: nn.Module, optimizer: Optimizer, batches: list[int], functions: Functions, max_norm: float):
-        return ppo_iteration(policy, optimizer, batches[0], collect, functions, recipe, max_norm)
-
-    return training.fit(
-        policy,
-        lambda iteration: iteration,
-        step,
-        functions,
-        steps=recipe.iterations,
-        schedule=partial(warm_up, recipe.peak, recipe.warmup),
-        max_norm=recipe.max_norm,
-        optimizer=training.adamw(policy, recipe.weight_decay, recipe.betas),
-        snapshot=snapshot,
-        snapshot_every=10,
-        watch=watch,
-        shown=("score", "kl", "beta"),
-        name=name,
-        progress=progress,
-    )
-
-
-def warm_up(peak: float, warmup: int, iteration: int) -> float:
-    """A rate that rises in equal steps over the first ``warmup`` iterations, then stays at ``peak``."""
-    return peak * min(1.0, (iteration + 1) / (warmup + 1))
+    told = {"shown": ("score", "kl", "beta"), "watch": watch, "snapshot": snapshot, "name": name, "progress": progress}
+    return iterate(policy, ppo_iteration, collect, functions, recipe, **told)

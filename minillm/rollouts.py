@@ -1,7 +1,8 @@
 """Rollouts: answers of a policy, with everything that policy-gradient training needs to know of them, token by token.
 
-    policy = Policy.from_stage(loaded.model)                         # the body and a value head that is 0 everywhere
-    rollout = collect(policy, reference, tokenizer, requests, form, score, token_logprobs, seed=0)
+    policy = Policy.from_stage(loaded.model)        # a copy of the body, and a value head that is 0 everywhere
+    collector = Collector(reference, tokenizer, requests, form, score, token_logprobs)
+    rollout = collector(policy, iteration=0)
 
 All answers of a rollout begin in the same column, so every quantity of a token is a tensor (B, N), N the length of
 the longest answer, and the mask of a row is 1s first, then 0s. Letters: B answers, P columns of prompt, V vocabulary.
@@ -125,6 +126,39 @@ def collect(
     return price(
         policy, reference, token_logprobs, generation.tokens, generation.mask, generation.prompt_length, scores, answers
     )
+
+
+@dataclass(frozen=True)
+class Collector:
+    """``collect`` for iteration after iteration: collector(policy, iteration) -> Rollout.
+
+    requests: in the order in which they are to be asked; each iteration takes the next ``per_iteration``, and starts over
+    at the end. group: how often each is asked, its answers side by side. What is drawn depends on seed and iteration.
+    """
+
+    reference: Transformer
+    tokenizer: Tokenizer
+    requests: Sequence[Request]
+    form: Callable[[Request], str]
+    score: Score
+    token_logprobs: TokenLogprobs
+    per_iteration: int = 128
+    group: int = 1
+    seed: int = 0
+
+    def __call__(self, policy: Policy, iteration: int) -> Rollout:
+        first = iteration * self.per_iteration
+        asked = [self.requests[(first + i) % len(self.requests)] for i in range(self.per_iteration)]
+        return collect(
+            policy,
+            self.reference,
+            self.tokenizer,
+            [request for request in asked for _ in range(self.group)],
+            self.form,
+            self.score,
+            self.token_logprobs,
+            seed=self.seed * 1_000_003 + iteration,
+        )
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,14 @@ def digest(thing: Any) -> str:
 
 
 def _source(function: Any) -> Any:
-    """What a function does, as far as it can be told: its source, and the arguments bound to it."""
+    """What a function does, as far as it can be told: its source, and what is bound to it."""
     if isinstance(function, partial):
-        return [_source(function.func), list(function.args), function.keywords]
+        bound = [*function.args, *function.keywords.items()]
+        return [_source(function.func), [_source(value) for value in bound]]
+    if is_dataclass(function):
+        return [type(function).__name__, [_source(getattr(function, part.name)) for part in fields(function)]]
+    if not callable(function):
+        return [_source(part) for part in function] if isinstance(function, tuple) else function
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
