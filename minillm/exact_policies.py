@@ -1,14 +1,15 @@
 """Policies for the enumerable setting: a table that can be anything, and a transformer that has to generalise.
 
 Both, called, give the logits (R, V) of the token after every prefix (see `minillm.exact.Setting`), so that whatever
-takes one takes the other. Both are float64.
+takes one takes the other. As in a language model, logits are read off states, and so are the values of a critic.
+Both are float64.
 """
 
 import torch
 from torch import Tensor, nn
 
 from minillm.exact import Setting
-from minillm.model import Config, Transformer
+from minillm.model import Config, ScalarHead, Transformer
 
 
 class TabularPolicy(nn.Module):
@@ -24,8 +25,30 @@ class TabularPolicy(nn.Module):
         shape = (setting.num_prefixes, setting.vocab_size)
         self.table = nn.Parameter(spread * torch.randn(shape, generator=generator, dtype=torch.float64))
 
+    def states(self) -> Tensor:
+        """(R,) long: the number of every prefix is all that a table knows of it."""
+        return torch.arange(self.setting.num_prefixes)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.table[states]  # (R, V)
+
+    def new_critic(self) -> nn.Module:
+        """A value of its own for every prefix, 0 at first; called with the states, it gives (R,)."""
+        return ValueTable(self.setting.num_prefixes)
+
     def forward(self) -> Tensor:
         return self.table  # (R, V)
+
+
+class ValueTable(nn.Module):
+    """One number for every prefix, looked up by the prefix's number."""
+
+    def __init__(self, prefixes: int):
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(prefixes, dtype=torch.float64))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.values[states]
 
 
 class TransformerPolicy(nn.Module):
@@ -60,5 +83,12 @@ class TransformerPolicy(nn.Module):
         """The final state at the end of every prefix, (R, D). Attention is causal: the 0s behind it are not seen."""
         return self.body.hidden(self.prefixes)[torch.arange(len(self.last)), self.last]
 
+    def logits(self, states: Tensor) -> Tensor:
+        return self.body.logits(states)[:, :-1]  # (R, V): the begin token is never said
+
+    def new_critic(self) -> nn.Module:
+        """A value head, as the language model's, 0 everywhere at first; called with the states, it gives (R,)."""
+        return ScalarHead(self.body.config.dim).double()
+
     def forward(self) -> Tensor:
-        return self.body.logits(self.states())[:, :-1]  # (R, V): the begin token is never said
+        return self.logits(self.states())
