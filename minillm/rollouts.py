@@ -132,8 +132,9 @@ def collect(
 class Collector:
     """``collect`` for iteration after iteration: collector(policy, iteration) -> Rollout.
 
-    requests: in the order in which they are to be asked; each iteration takes the next ``per_iteration``, from
-    the start again at the end. group: how often each is asked, its answers side by side. Draws depend on seed and iteration.
+    requests: in the order in which they are to be asked. Each iteration takes the next ``per_iteration``, from the
+    first again after the last. group: how often each is asked, its answers side by side. What is drawn depends on
+    seed and iteration alone.
     """
 
     reference: Transformer
