@@ -146,6 +146,7 @@ class Collector:
     per_iteration: int = 128
     group: int = 1
     seed: int = 0
+    max_new_tokens: int = 40
 
     def __call__(self, policy: Policy, iteration: int) -> Rollout:
         first = iteration * self.per_iteration
@@ -159,6 +160,7 @@ class Collector:
             self.score,
             self.token_logprobs,
             seed=self.seed * 1_000_003 + iteration,
+            max_new_tokens=self.max_new_tokens,
         )
 
 
