@@ -262,10 +262,11 @@ def masked_whiten(values: Tensor, mask: Tensor) -> Tensor:
     It is used on advantages, which are data: whether a gradient flows does not matter.
     """
     # BEGIN SOLUTION
-    counted = values.detach()[mask.bool()]  # (number of counted entries,)
-    variance = counted.var(correction=0)
-    whitened = (values.detach() - counted.mean()) / torch.sqrt(variance + 1e-8)  # (B, T)
-    return whitened * mask
+    kept = mask.bool()
+    counted = values.detach()[kept]  # (number of counted entries,)
+    spread = torch.sqrt(counted.var(correction=0) + 1e-8)
+    whitened = (values.detach() - counted.mean()) / spread  # (B, T)
+    return torch.where(kept, whitened, 0.0)
     # END SOLUTION
 
 
