@@ -144,6 +144,9 @@ def test_group_advantages_worked_example(handle, seed):
 def test_group_advantages_values(handle, seed):
     check_group(handle, groups(seed))
     check_group(handle, groups(seed + 1, P=4, G=7), "the advantages of four groups of seven")
+    lonely = torch.zeros(2, 40)
+    lonely[0, seed % 40], lonely[1, (seed + 7) % 40] = 3000.0, -500.0
+    check_group(handle, lonely, "the advantages of one answer against 39")
 
 
 @exercise("group_advantages", "a group of equal rewards gives 0, not NaN")

@@ -141,3 +141,13 @@ def flattened(rewards):
 @mutant("group_advantages", names="shape")
 def one_number_a_group(rewards):
     return (centred(rewards) / (rewards.std(1, keepdim=True) + 1e-4)).mean(1)
+
+
+@mutant("group_advantages", names="against 39")
+def clamped(rewards):
+    return (centred(rewards) / (rewards.std(1, keepdim=True) + 1e-4)).clamp(-3, 3)
+
+
+@mutant("group_advantages", names=None)
+def layer_norm(rewards):
+    return torch.nn.functional.layer_norm(rewards, rewards.shape[1:])
