@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -45,7 +46,7 @@ def grpo_iteration(
     f = functions
     rollout = collect(policy, iteration)
     groups = rollout.scores.view(-1, recipe.group)  # (P, G)
-    advantages = f.advantages(groups).flatten()  # (B,), the same for every token of an answer
+    advantages = torch.as_tensor(f.advantages(groups)).flatten()  # (B,), the same for every token of an answer
     clipped = []
 
     def loss(rows: Tensor, logprobs: Tensor, values: Tensor) -> Tensor:

@@ -144,7 +144,7 @@ def rloo_advantages(rewards: Tensor) -> Tensor:
 
     rewards: (P, G) float, G >= 2 answers to each of P prompts.
     Returns (P, G). These are numbers to learn from: no gradient is needed.
-    Kool et al. 2019; Ahmadian et al. 2024, sec. 2.3.
+    Kool et al. 2019; Ahmadian et al. 2024.
     """
     # BEGIN SOLUTION
     rewards, G = rewards.detach(), rewards.shape[1]
@@ -379,8 +379,8 @@ def train(advantages, name, watch=None, recipe=recipe):
 panels = {
     "score": ["score", "gold"],
     "KL (nats an answer)": ["kl"],
-    "share of groups": ["silent_groups"],
-    "nats a token": ["entropy"],
+    "share of silent groups": ["silent_groups"],
+    "entropy (nats a token)": ["entropy"],
 }
 trained = {"SFT": start.model}
 trained["GRPO"], history = train(group_advantages, "GRPO", live_plot(panels, recipe.iterations))
@@ -480,9 +480,9 @@ print("; ".join(f"{name}: {count:,} sampled answers" for name, count in samples.
 #
 # {exercise exact_policy_gradient}
 #
-# **Why.** PPO, GRPO and RLOO all *estimate* the same thing: how the mean reward changes when the policy does. Nobody
-# with a real language model ever sees the true value, so nobody can say whether an estimate is off by noise or by
-# mistake. In a world with a few hundred possible answers you can add them all up.
+# **Why.** PPO, GRPO and RLOO are all said to *estimate* one thing: how the mean reward changes when the policy does.
+# Nobody with a real language model ever sees the true value, so nobody can say whether an estimate is off by noise or
+# by mistake. In a world with a few hundred possible answers you can add them all up.
 #
 # **What.** The policy is a table of logits, a row for each situation; token t of sequence s is drawn from the softmax
 # of row $x = \text{rows}_{s,t}$. With $p(s)$ the product over the tokens of s, the mean reward is $J = \sum_s p(s)\,
@@ -624,9 +624,10 @@ def on_every_token(advantages):
 
 
 # %% [markdown]
-# What comes from your functions, comes from your functions: for GRPO the weights are the gradient of `grpo_loss` itself
-# (at the first step, where all ratios are 1, without a leash). For PPO they are the advantages of `gae` with
-# $\lambda = 0.95$, once with a critic that knows every value exactly, and once with one that says 0.
+# Your own functions give the weights. For `grpo_loss` they are its gradient, at the first step, where all ratios are 1,
+# and without a leash. For PPO they are the advantages of `gae` with $\lambda = 0.95$, once with a critic that knows
+# every value exactly, and once with one that says 0. (PPO whitens them over the batch afterwards. That is a factor and
+# a shift for all tokens alike, and left out here.)
 
 
 # %%
@@ -667,8 +668,8 @@ weights = {
 # - **of the gradient**: how much of the true gradient its mean holds, along the true direction (1: all of it), with its
 #   standard error;
 # - **within 3 SE**: the share of coordinates whose mean lies within three standard errors of the truth, and **mean
-#   $z^2$**: the mean squared distance in standard errors. Pure noise gives 0.997 and 1. (Only coordinates that at least
-#   a hundred of the repetitions have touched: with fewer, a standard error means little;)
+#   $z^2$**: the mean squared distance in standard errors. Pure noise gives 0.997 and 1. (Counted are the
+#   coordinates that at least a hundred of the repetitions have touched; with fewer, a standard error means little.)
 # - **noise**: the standard deviation of *one* estimate (24 answers), relative to its own mean.
 #
 # **Predict**: which of the eight are unbiased? And how many times fewer answers does RLOO need than no baseline?
@@ -708,7 +709,8 @@ for name in ("RLOO", "PPO, critic knows", "grpo_loss"):
 #   average too, with half of the noise or so; and a critic who knows every value does better still, for it judges each
 #   *token*.
 # - **The group's own mean shrinks the gradient by (G - 1)/G**, which a learning rate makes up for. It is otherwise RLOO
-#   and has RLOO's noise. The batch's mean shrinks less, but does not know that one prompt is harder than another.
+#   and has RLOO's noise. The batch's mean shrinks less, by 23/24, but does not know that one prompt is harder than
+#   another.
 # - **A critic that says 0 is not neutral** once $\lambda < 1$: a token is paid $\lambda$ less for every token that
 #   follows it, and the values that should make up for it are not there.
 # - **GRPO's advantages are no estimate of this gradient at all**, at any number of samples. They are a clean estimate
@@ -779,7 +781,7 @@ for name, target in (("GRPO's advantages", worth), ("grpo_loss", worth / world.l
 record("grpo_loss against its own exact target", gain, low=gain - 1.96 * error, high=gain + 1.96 * error, seeds=[0])
 
 # %% [markdown]
-# So PPO (with a critic that knows), RLOO and GRPO are all unbiased, each for its own target; and for PPO and RLOO the
+# So PPO (with a critic that knows), RLOO and GRPO are all unbiased, each for its own target. For PPO and RLOO the
 # target is the gradient of the mean reward.
 #
 # ### What the mean over each answer does to lengths
@@ -934,7 +936,8 @@ plain = (goal > 0.5).double()
 
 
 def without_small_term(rewards):
-    return (rewards - rewards.mean(1, keepdim=True)) / rewards.std(1, keepdim=True)
+    spread = rewards.std(1, keepdim=True)
+    return group_advantages(rewards) * (spread / spread)  # a factor of 1, and of 0/0 where the spread is 0
 
 
 for name, function in (("with 1e-4", group_advantages), ("without", without_small_term)):
