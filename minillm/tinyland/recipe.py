@@ -124,12 +124,12 @@ class GRPORecipe:
     iterations: int = 40
     groups: int = 16
     group: int = 8
-    epochs: int = 2
+    epochs: int = 1
     minibatch: int = 64
-    peak: float = 5e-4
+    peak: float = 7e-4
     warmup: int = 5
     clip: float = 0.2
-    beta: float = 0.1  # of the KL term in the loss, a token
+    beta: float = 0.04  # of the KL term in the loss, a token
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.95)
     max_norm: float = 1.0
