@@ -378,7 +378,7 @@ def train(advantages, name, watch=None, recipe=recipe):
 
 
 panels = {
-    "score": ["score", "gold"],
+    "score, gold (points)": ["score", "gold"],
     "KL (nats an answer)": ["kl"],
     "share of silent groups": ["silent_groups"],
     "entropy (nats a token)": ["entropy"],
@@ -392,7 +392,7 @@ record("GRPO training time", history.seconds[-1], unit="s")
 # %% [markdown]
 # The score rises, the KL with it, and as answers to one request grow alike, more and more groups fall silent: the
 # batch shrinks while you pay for all of it. (DAPO, Yu et al. 2025, throws silent groups away and samples until the
-# batch is full.)
+# batch is full.) Watch the gold judge's line as well: it need not follow the score to the end.
 #
 # ## See it: before and after
 #
@@ -458,7 +458,8 @@ for name in ("SFT", "PPO", "GRPO", "RLOO"):
     }
     table.append({**row, "words": f"{words:.1f}"})
     record(f"gold, {name}, held-out", points, unit="points", low=points - error, high=points + error, seeds=1)
-    record(f"KL to SFT, {name}", kl, unit="nats/answer", low=kl - kl_error, high=kl + kl_error, seeds=1)
+    if name != "SFT":
+        record(f"KL to SFT, {name}", kl, unit="nats/answer", low=kl - kl_error, high=kl + kl_error, seeds=1)
 display(HTML(plots.answer_table(table)))
 record_table("PPO, GRPO, RLOO: equal numbers of answers, one run each", table, note="held-out, sampled, 95% intervals")
 samples = {"PPO": PPO.iterations * PPO.batch_size, "GRPO, RLOO": recipe.iterations * recipe.groups * recipe.group}
@@ -466,13 +467,46 @@ print("; ".join(f"{name}: {count:,} sampled answers" for name, count in samples.
 
 # %% [markdown]
 # Read the second column together with the third: gold that was bought with more KL is not the better method's, and one
-# beta is not one leash: RLOO's advantages keep the units of the score, GRPO's are divided by the spread, and PPO charges
-# the log-ratio to the reward. The intervals are those of the test requests, for one run each. Another seed moves any of
-# these policies by several hundredths of a point, sometimes by a tenth, so do not crown anybody.
+# beta is not one leash. RLOO's advantages keep the units of the score, GRPO's are divided by the spread, and PPO
+# charges the log-ratio to the reward. The intervals are those of the test requests, for one run each. Another seed
+# moves any of these policies by several hundredths of a point, sometimes by a tenth, so do not crown anybody.
 #
 # What is not luck is what each paid for. PPO trained a critic, and asked a new request for every answer. GRPO and RLOO
 # had no critic to train, and for the same number of answers saw an eighth of the requests. On a model where the critic
 # is another model of the same size, that trade looks better than it does here.
+#
+# ### Whose voice is raised
+#
+# Ask the trained policy more requests, in groups of eight, and look at the groups in which the gold judge sees *no*
+# difference between the eight answers. What the reward model sees there is its own noise. **Predict**: what share of
+# all praise and blame (the sum of |A|) goes to such groups, under GRPO's advantages and under RLOO's?
+
+# %%
+many = 4 if smoke() else 96
+more = preferences.draw_requests("train", many, seed=9)
+rollout = replace(collector, requests=more, per_iteration=many)(rollouts.Policy(trained["GRPO"]), iteration=0)
+groups = rollout.scores.view(-1, recipe.group)  # (96, 8)
+graded = torch.tensor([answer.verdict.score for answer in rollout.answers]).view_as(groups)
+level = graded.std(1) < 1e-6  # nothing to choose between the answers
+figure, (ax,) = plots.new_figure(height=3.3)
+lines = []
+for name, function in (("GRPO", group_advantages), ("RLOO", rloo_advantages)):
+    loud = torch.as_tensor(function(groups)).abs().mean(1)  # (96,)
+    share = (loud[level].sum() / loud.sum()).item()
+    lines.append(f"{name} {share:.0%}")
+    record(f"{name}: share of |A| in groups without a gold difference", share, seeds=[recipe.seed])
+    ax.plot(groups.std(1)[~level], loud[~level], "o", color=COLOURS[name], markersize=5, label=f"{name}, gold differs")
+    ax.plot(groups.std(1)[level], loud[level], "x", color=COLOURS[name], markersize=6, label=f"{name}, gold is level")
+ax.set(xlabel="spread of the rewards in the group (standard deviations of the score)", ylabel="mean |A| of the group")
+ax.legend(fontsize=8)
+ax.set_title(f"Gold is level in {level.float().mean():.0%} of groups; their share of all |A|: {', '.join(lines)}")
+plt.show()
+
+# %% [markdown]
+# Groups in which all rewards are exactly equal stand at 0 for both. The other groups without a difference in gold have
+# a small spread: RLOO hardly hears them, GRPO gives them as loud a voice as any. What it then learns from them is the
+# taste of the reward model. Where a reward is right or wrong and nothing between, as in mathematics, there are no such
+# groups.
 
 # %% [markdown]
 # ## The truth, for once
@@ -759,7 +793,7 @@ plt.show()
 # %% [markdown]
 # Nearly solved and nearly hopeless prompts are turned up, the more the larger the group. For large G the weight is
 # $1/\sqrt{p(1-p)}$, the derivative of $2 \arcsin \sqrt p$: that is the function of the success rate which GRPO climbs,
-# not p itself (Davis & Recht 2025). For a benchmark that counts solved prompts this may be just what you want. If
+# not p itself (Davis & Recht 2025). If it is the hard prompts that you care about, this may be just what you want. If
 # rewards are in points, and points differ, it is not: it is where the 100 points of the beginning disappeared to.
 #
 # One more step makes the claim exact. Put $a_1$ and $a_0$ in the place of the rewards, divide by each answer's length
@@ -827,7 +861,7 @@ for (name, path), style in zip(paths.items(), ("-", "--")):
     ax.plot(path[:, 1], style, color=plots.BAD, label=f"wrong answers, {name}")
     ax.plot(path[:, 0], style, color=plots.GOOD, label=f"right answers, {name}")
 ax.set(xlabel="step along the exact expected update", ylabel="mean length (tokens)")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.36))
 (short, long), before = paths["mean over each answer"][-1].tolist(), paths["one constant"][0, 0]
 ax.set_title(f"Nothing to learn: right answers go from {before:.1f} to {short:.1f} tokens, wrong ones to {long:.1f}")
 plt.show()
@@ -1030,8 +1064,8 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 # - The exact gradient of a small world, and a habit: before you ask how noisy an estimate is, ask *what of* it is an
 #   estimate.
 # - RLOO estimates the gradient of the mean reward. GRPO's division makes it climb another function of each prompt's
-#   success; its mean over each answer changes lengths for no reason; its leash is not the one of the textbook. Each
-#   may be fine. Each should be a choice.
+#   success, and listen to noise where answers are alike; its mean over each answer changes lengths for no reason; its
+#   leash is not the one of the textbook. Each may be fine. Each should be a choice.
 # - What a group costs: silent groups, and G answers where PPO needs one. What it saves: a critic, and its mistakes.
 #
 # **To read.** Williams 1992, *Simple statistical gradient-following algorithms for connectionist reinforcement
