@@ -10,18 +10,21 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import median
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from minillm import ppo
 from minillm.course.exercises import reference
 from minillm.model import Config, Transformer
 from minillm.paths import DATA
+from minillm.preferences import draw_requests
+from minillm.rollouts import Collector, Policy
 from minillm.sampling import generate
-from minillm.tinyland.recipe import BASE
+from minillm.tinyland.recipe import BASE, PPO
 from minillm.tokenizer import Tokenizer, TokenizerError
 from minillm.training import adamw
 
@@ -33,13 +36,16 @@ USUAL_VOCABULARY = 800  # where there is no tokenizer yet
 
 @dataclass(frozen=True)
 class Run:
-    """One measurement of everything: FLOP/s of the peak, FLOP/s and tokens/s of training, tokens/s of generation."""
+    """One measurement of everything: FLOP/s of the peak, FLOP/s and tokens/s of training, tokens/s of generation, and
+    answers' tokens/s of a PPO iteration: of its rollout (sampled and priced), and of rollout and updates together."""
 
     peak: float
     training_flops: float
     training: float
     cached: float
     uncached: float
+    rollout: float
+    ppo: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"The device {options.device!r} cannot be used here: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     config = BASE.config(_vocabulary())
-    with tqdm(total=5 * (options.runs + 1), desc="bench", file=sys.stdout, dynamic_ncols=True) as bar:
+    with tqdm(total=7 * (options.runs + 1), desc="bench", file=sys.stdout, dynamic_ncols=True) as bar:
         bench = _Bench(config, device, bar)
         bench.run()  # to warm up
         runs = [bench.run() for _ in range(options.runs)]
@@ -88,6 +94,10 @@ def report(config: Config, device: torch.device, runs: Sequence[Run]) -> str:
             f"  writing, cache        {_spread([run.cached / 1e3 for run in runs], '{:.1f}', 'k tokens/s')}, "
             f"{NEW} new tokens a row",
             f"  writing, no cache     {_spread([run.uncached / 1e3 for run in runs], '{:.1f}', 'k tokens/s')}",
+            f"  PPO, rollouts         {_spread([run.rollout / 1e3 for run in runs], '{:.1f}', 'k tokens/s')}, "
+            f"{PPO.batch_size} answers, sampled and priced",
+            f"  PPO, with updates     {_spread([run.ppo / 1e3 for run in runs], '{:.1f}', 'k tokens/s')}, "
+            f"{PPO.epochs} epochs in minibatches of {PPO.minibatch}",
             f"  peak memory           {_peak_memory(device)}",
             "",
             f"Training counts {per_token:.2f} MFLOP a token, three times those of a forward pass (backward costs two):",
@@ -121,6 +131,10 @@ class _Bench:
         self.matrix = torch.randn(PEAK_SIZE, PEAK_SIZE, device=device)
         lengths = [PROMPT - row % 4 for row in range(ROWS)]
         self.prompts = [[1 + row] * length for row, length in enumerate(lengths)]
+        self.policy = Policy.from_stage(self.model)
+        self.policy.register_buffer("beta", torch.tensor(PPO.beta))
+        self.policy_optimizer = adamw(self.policy)
+        self.functions = ppo.Functions(**{part.name: reference(part.name) for part in fields(ppo.Functions)})
 
     def run(self) -> Run:
         peak = self._seconds("peak", _repeat(3, lambda: self.matrix @ self.matrix)) / 3
@@ -132,7 +146,18 @@ class _Bench:
         tokens = BASE.batch_size * BASE.length
         flops = 3 * forward_flops(self.config, BASE.length) * tokens
         written = ROWS * NEW
-        return Run(2 * PEAK_SIZE**3 / peak, flops / trained, tokens / trained, written / cached, written / uncached)
+        rolled = self._seconds("PPO, rollout", self._roll_out)
+        answered = self.rollout.mask.sum().item()
+        updated = self._seconds("PPO, updates", self._update)
+        return Run(
+            2 * PEAK_SIZE**3 / peak,
+            flops / trained,
+            tokens / trained,
+            written / cached,
+            written / uncached,
+            answered / rolled,
+            answered / (rolled + updated),
+        )
 
     def _train(self) -> None:
         self.training_step(self.model, self.optimizer, [self.batch], self._loss, BASE.max_norm)
@@ -142,6 +167,17 @@ class _Bench:
 
     def _generate(self, use_cache: bool) -> None:
         generate(self.model, self.prompts, NEW, use_cache=use_cache)
+
+    def _roll_out(self) -> None:
+        requests, tokenizer = draw_requests("train", PPO.batch_size), Tokenizer.load()
+        score = lambda answers: torch.zeros(len(answers))  # noqa: E731
+        form = lambda request: f"<user> {request.text}<bot>"  # noqa: E731
+        collector = Collector(self.model, tokenizer, requests, form, score, self.functions.token_logprobs)
+        self.rollout = collector(self.policy, 0)
+
+    def _update(self) -> None:
+        """A whole PPO iteration, but for the rollout, which is there."""
+        ppo.ppo_iteration(self.policy, self.policy_optimizer, 0, lambda *_: self.rollout, self.functions, PPO)
 
     def _seconds(self, what: str, work: Callable[[], object]) -> float:
         self.bar.set_postfix_str(what)

@@ -96,7 +96,8 @@ def load_head(path: Path | str, device: str = "cpu") -> ScalarHead | None:
     tensors, header = _open(Path(path))
     if not any(name.startswith("head.") for name in tensors):
         return None
-    head = ScalarHead(header.config.dim)
+    bias = tensors.get("head.linear.bias")
+    head = ScalarHead(header.config.dim, 1 if bias is None else bias.numel())
     _fill(head, tensors, "head.", path)
     return head.to(device)
 

@@ -254,16 +254,17 @@ class Transformer(nn.Module):
 
 
 class ScalarHead(nn.Module):
-    """One number per position from the final states: a reward or a value. It starts at 0 everywhere."""
+    """One number per position from the final states, a reward or a value; or several. It starts at 0 everywhere."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, outputs: int = 1):
         super().__init__()
-        self.linear = nn.Linear(dim, 1)
+        self.linear = nn.Linear(dim, outputs)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.linear(hidden).squeeze(-1)  # (B, T)
+        numbers = self.linear(hidden)  # (B, T, outputs)
+        return numbers.squeeze(-1) if self.linear.out_features == 1 else numbers
 
 
 def attention_mask(mask: Tensor | None, T: int, past: int, device: torch.device) -> Tensor | None:

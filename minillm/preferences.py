@@ -11,6 +11,7 @@ held out is a request, never a row. Nothing is trained here.
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -134,12 +135,12 @@ def compare(
     annotate: Callable[..., Tensor],
     seed: int = 0,
 ) -> Preferences:
-    """Let an annotator compare answers to the same request: the first with the second, the third with the fourth, ...
+    """Let an annotator compare the answers to each request, every one with every other.
 
     annotate: annotate(utility_a (N,), utility_b (N,), temperature, flip, generator) -> (N,) bool, True where a is
         preferred. Pairs that the annotator finds exactly equal tell nothing; they are dropped, and counted.
     """
-    candidates = [(some[i], some[i + 1]) for some in answers for i in range(0, len(some) - 1, 2)]
+    candidates = [pair for some in answers for pair in combinations(some, 2)]
     utilities = [(_utility(annotator, a), _utility(annotator, b)) for a, b in candidates]
     kept = [i for i, (a, b) in enumerate(utilities) if a != b]
     first, second = torch.tensor([utilities[i] for i in kept]).view(-1, 2).unbind(1)  # (N,) each

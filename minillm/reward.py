@@ -1,18 +1,19 @@
-"""The reward model: a transformer with one number per token, read out as one score per answer, learned from pairs.
+"""The reward model: a transformer that gives a few numbers per token, read out as one score per answer, from pairs.
 
-    model = RewardModel.from_policy(policy, sum_over_answer, logprobs=True)
+    model = RewardModel.from_policy(policy)
     fit_reward_model(model, tokenizer, data.pairs, training_step, bradley_terry_loss, learning_rate_at)
     score(model, tokenizer, prompts, answers)     # (N,)
 
-The read-out turns the numbers at the tokens into a score. The textbook's takes the last token's (an exercise of
-lesson 05, passed in through `last_token`); `sum_over_answer` credits every token of the answer, which tells the model
-where an answer went wrong. The loss on pairs, the step and the schedule are exercises too, and arguments here.
+A read-out turns what the model says at the tokens into a score. The textbook's takes one number at the last token (an
+exercise of lesson 05, passed in through `last_token`); `content_and_style` is the one that the course goes on with. The
+loss on pairs, the step and the schedule are exercises too, and arguments here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -28,42 +29,74 @@ from minillm.preferences import Pair
 from minillm.tinyland.recipe import REWARD, RewardRecipe
 from minillm.tokenizer import Tokenizer
 
-ReadOut = Callable[[Tensor, Tensor, Tensor], Tensor]
 LEAST_LOGPROB = -10.0  # nats; what is less likely is as bad, so that no single token decides everything
 FIRST_WEIGHT = 0.5  # of log-probabilities; an update moves it by no more than the learning rate, so 0 would stay near 0
+MOST_CONTENT = 2.5  # log-odds; content is worth this much at most, right or wrong
+NUMBERS = 3  # that the head gives at each token: credit, weight of the log-probability, style
 
 
-def sum_over_answer(values: Tensor, mask: Tensor, answer: Tensor) -> Tensor:
-    """values (B, T), answer (B, T) with 1 at the answer's tokens -> (B,), the sum over them."""
-    return (values * answer).sum(1)
+@dataclass(frozen=True)
+class Said:
+    """What a reward model says of B texts, position by position.
+
+    numbers (B, T, 3): of its head. logprobs (B, T): nats that its body gives to each token of the answer after those
+    before it, 0 elsewhere. mask (B, T) is 1 at real tokens, answer (B, T) at those of the answer.
+    """
+
+    numbers: Tensor
+    logprobs: Tensor
+    mask: Tensor
+    answer: Tensor
+
+
+ReadOut = Callable[[Said], Tensor]
 
 
 def last_token(score_at_last_token: Callable[[Tensor, Tensor], Tensor]) -> ReadOut:
     """The textbook's read-out: score_at_last_token(values (B, T), mask (B, T)) -> (B,), mask 1 at every real token."""
 
-    def read_out(values: Tensor, mask: Tensor, answer: Tensor) -> Tensor:
-        return score_at_last_token(values, mask)
+    def last_token(said: Said) -> Tensor:
+        return score_at_last_token(said.numbers[..., 0], said.mask)
 
-    return read_out
+    return last_token
+
+
+def sum_over_answer(said: Said) -> Tensor:
+    """(B,) a number for every token of the answer, summed: it can be marked where an answer goes wrong."""
+    return (said.numbers[..., 0] * said.answer).sum(1)
+
+
+def weighted_logprobs(said: Said) -> Tensor:
+    """(B,) `sum_over_answer`, plus the log-probability of each token times a weight that the head gives it there.
+
+    What a language model knows shows in what it finds likely; the head need not learn it anew, only where to trust it.
+    """
+    weights = FIRST_WEIGHT + said.numbers[..., 1]  # (B, T)
+    surprise = said.logprobs.clamp(min=LEAST_LOGPROB)
+    return sum_over_answer(said) + (weights * surprise * said.answer).sum(1)
+
+
+def content_and_style(said: Said) -> Tensor:
+    """(B,) `weighted_logprobs`, bounded as c tanh(x / c), plus a sum over tokens of its own for style.
+
+    An answer is right or wrong, however surely: bounded, two right answers that are phrased differently score
+    nearly alike, and a filler in one of them is no longer lost in the noise.
+    """
+    content = MOST_CONTENT * torch.tanh(weighted_logprobs(said) / MOST_CONTENT)
+    return content + (said.numbers[..., 2] * said.answer).sum(1)
 
 
 class RewardModel(nn.Module):
-    """Scores texts: ``read_out`` of head(hidden) at every token, with ``logprobs`` plus a learned weight times the
-    log-probability that the body itself gives to the token. What a model knows shows in what it finds likely; the
-    head need not learn it anew.
-    """
+    """Scores texts: a language model, a head with three numbers at each token, and a read-out."""
 
-    def __init__(self, body: Transformer, head: ScalarHead, read_out: ReadOut = sum_over_answer, logprobs: bool = True):
+    def __init__(self, body: Transformer, head: ScalarHead, read_out: ReadOut = content_and_style):
         super().__init__()
         self.body, self.head, self.read_out = body, head, read_out
-        self.logprob_weight = nn.Parameter(torch.tensor(FIRST_WEIGHT)) if logprobs else None
 
     @classmethod
-    def from_policy(
-        cls, policy: Transformer, read_out: ReadOut = sum_over_answer, logprobs: bool = True
-    ) -> "RewardModel":
+    def from_policy(cls, policy: Transformer, read_out: ReadOut = content_and_style) -> "RewardModel":
         """A reward model that starts from a copy of a policy's weights, with a new head that is 0 everywhere."""
-        return cls(deepcopy(policy), ScalarHead(policy.config.dim).to(policy.device), read_out, logprobs)
+        return cls(deepcopy(policy), ScalarHead(policy.config.dim, NUMBERS).to(policy.device), read_out)
 
     def forward(self, tokens: Tensor, mask: Tensor, answer: Tensor) -> Tensor:
         """tokens (B, T) long; mask (B, T) 1 at real tokens; answer (B, T) 1 at the answer's. Returns scores (B,).
@@ -75,19 +108,14 @@ class RewardModel(nn.Module):
     def read(self, tokens: Tensor, mask: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (B,) and the log-probability of each token given those before it, (B, T); 0 outside of the answer."""
         hidden = self.body.hidden(tokens, mask)  # (B, T, D)
-        values = self.head(hidden)  # (B, T)
-        logprobs = self._logprobs(hidden, tokens) * answer  # (B, T)
-        if self.logprob_weight is not None:
-            values = values + self.logprob_weight * logprobs.clamp(min=LEAST_LOGPROB)
-        return self.read_out(values, mask, answer), logprobs
+        logprobs = self._logprobs(hidden, tokens, answer)  # (B, T)
+        return self.read_out(Said(self.head(hidden), logprobs, mask, answer)), logprobs
 
-    def _logprobs(self, hidden: Tensor, tokens: Tensor) -> Tensor:
-        """(B, T) nats of each token under the body; 0 for the first, which nothing predicts."""
-        B, T = tokens.shape
-        nats = F.cross_entropy(
-            self.body.logits(hidden[:, :-1]).reshape(B * (T - 1), -1), tokens[:, 1:].flatten(), reduction="none"
-        )
-        return F.pad(-nats.view(B, T - 1), (1, 0))  # (B, T)
+    def _logprobs(self, hidden: Tensor, tokens: Tensor, answer: Tensor) -> Tensor:
+        """(B, T) nats of each token of the answer under the body, 0 elsewhere. Only these are computed."""
+        wanted = answer[:, 1:].bool()  # (B, T - 1); the first token is predicted by nothing
+        nats = F.cross_entropy(self.body.logits(hidden[:, :-1][wanted]), tokens[:, 1:][wanted], reduction="none")
+        return hidden.new_zeros(tokens.shape).masked_scatter(F.pad(wanted, (1, 0)), -nats)
 
 
 @dataclass(frozen=True)
@@ -114,6 +142,35 @@ def collate_texts(texts: Sequence[Text], pad_id: int) -> tuple[Tensor, Tensor, T
     return tokens, mask, mask & (column >= torch.tensor([[text.start] for text in texts]))
 
 
+@dataclass(frozen=True)
+class Comparisons:
+    """The texts of one request, each once, and rows (better, worse) that say which was preferred to which."""
+
+    texts: list[Text]
+    order: list[tuple[int, int]]
+
+
+def comparisons(pairs: Sequence[Pair], tokenizer: Tokenizer) -> list[Comparisons]:
+    """Neighbouring pairs of the same request together, so that an answer in three pairs is read once.
+
+    It also keeps them in one batch: spread over an epoch, the same answer seen three times is learned by heart (Ouyang
+    et al. 2022, sec. 3.5).
+    """
+    found = []
+    for _, group in groupby(pairs, key=lambda pair: pair.request):
+        places: dict[tuple[int, ...], int] = {}
+        texts, order = [], []
+        for pair in group:
+            for said in (pair.chosen, pair.rejected):
+                text = encode(tokenizer, pair.prompt, said.text, said.ended)
+                if tuple(text.ids) not in places:
+                    places[tuple(text.ids)] = len(texts)
+                    texts.append(text)
+                order.append(places[tuple(text.ids)])
+        found.append(Comparisons(texts, list(zip(order[::2], order[1::2]))))
+    return found
+
+
 def fit_reward_model(
     model: RewardModel,
     tokenizer: Tokenizer,
@@ -132,27 +189,20 @@ def fit_reward_model(
 ) -> training.History:
     """Train a reward model in place on pairs, by the seam of `training.fit`.
 
-    The loss is bradley_terry_loss(chosen (B,), rejected (B,)) plus ``recipe.language_model`` times the mean surprise
-    at the tokens of the chosen answers, which keeps the model's knowledge while the head learns to use it.
-    step_fn, learning_rate_at: lesson 03's training_step and schedule. steps: instead of ``recipe.epochs``.
+    The loss is bradley_terry_loss(chosen (N,), rejected (N,)) plus ``recipe.language_model`` times the mean surprise
+    at the tokens of the chosen answers, which keeps the model's knowledge while the head learns to use it. A batch is
+    all pairs of ``recipe.batch_size`` requests. step_fn, learning_rate_at: lesson 03's training_step and schedule.
+    steps: instead of ``recipe.epochs``.
     """
     if not pairs:
         raise ValueError("there are no pairs to learn from: were all of them ties?")
-    texts = [
-        tuple(encode(tokenizer, pair.prompt, said.text, said.ended) for said in (pair.chosen, pair.rejected))
-        for pair in pairs
-    ]
-
-    def collate(batch: list[tuple[Text, Text]]) -> tuple[Tensor, Tensor, Tensor]:
-        chosen_then_rejected = [chosen for chosen, _ in batch] + [rejected for _, rejected in batch]
-        return collate_texts(chosen_then_rejected, tokenizer.pad)
-
-    size = min(recipe.batch_size, len(pairs))
-    steps = steps or max(1, round(recipe.epochs * len(pairs) / size))
+    asked = comparisons(pairs, tokenizer)
+    size = min(recipe.batch_size, len(asked))
+    steps = steps or max(1, round(recipe.epochs * len(asked) / size))
     warmup = min(recipe.warmup, steps - 1)
     return training.fit(
         model,
-        training.shuffled_batches(texts, size, seed, collate),
+        training.shuffled_batches(asked, size, seed, partial(collate_comparisons, pad_id=tokenizer.pad)),
         step_fn,
         partial(pair_loss, bradley_terry_loss=bradley_terry_loss, language_model=recipe.language_model),
         steps=steps,
@@ -166,18 +216,27 @@ def fit_reward_model(
     )
 
 
+def collate_comparisons(asked: Sequence[Comparisons], pad_id: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Texts of several requests -> tokens, mask, answer, (B, T) each, and (N, 2) rows of the better and worse text."""
+    texts, order = [], []
+    for each in asked:
+        order += [(len(texts) + better, len(texts) + worse) for better, worse in each.order]
+        texts += each.texts
+    return *collate_texts(texts, pad_id), torch.tensor(order)
+
+
 def pair_loss(
     model: RewardModel,
-    batch: tuple[Tensor, Tensor, Tensor],
+    batch: tuple[Tensor, Tensor, Tensor, Tensor],
     bradley_terry_loss: Callable[[Tensor, Tensor], Tensor],
     language_model: float,
 ) -> Tensor:
-    """The loss on a batch (tokens, mask, answer), (2B, T) each: B chosen answers, then the B rejected ones."""
-    tokens, mask, answer = (part.to(model.body.device) for part in batch)
-    scores, logprobs = model.read(tokens, mask, answer)  # (2B,), (2B, T)
-    chosen, rejected = scores.chunk(2)
-    surprise = -logprobs.chunk(2)[0].sum() / answer.chunk(2)[0].sum()
-    return bradley_terry_loss(chosen, rejected) + language_model * surprise
+    """The loss on a batch (tokens, mask, answer, order) of `collate_comparisons`."""
+    tokens, mask, answer, order = (part.to(model.body.device) for part in batch)
+    chosen, rejected = order.T  # (N,) each
+    scores, logprobs = model.read(tokens, mask, answer)  # (B,), (B, T)
+    surprise = -logprobs[chosen].sum() / answer[chosen].sum()
+    return bradley_terry_loss(scores[chosen], scores[rejected]) + language_model * surprise
 
 
 @torch.no_grad()
@@ -224,25 +283,19 @@ def score_pairs(model: RewardModel, tokenizer: Tokenizer, pairs: Sequence[Pair])
 
 
 def save_reward_model(model: RewardModel, stage: str = "reward", seed: int = 0) -> Path:
-    """Save a reward model as a stage: body, head, and in the header its log-prob weight and which read-out it needs."""
-    weight = None if model.logprob_weight is None else model.logprob_weight.item()
-    extra = {"logprob_weight": weight, "sums": model.read_out is sum_over_answer}
-    return stages.save_stage(stage, model.body, seed=seed, extra=extra, head=model.head)
+    """Save a reward model as a stage: body, head, and in the header which read-out it was trained for."""
+    return stages.save_stage(stage, model.body, seed=seed, extra={"read_out": model.read_out.__name__}, head=model.head)
 
 
-def load_reward_model(stage: str = "reward", read_out: ReadOut = sum_over_answer) -> RewardModel:
+def load_reward_model(stage: str = "reward", read_out: ReadOut = content_and_style) -> RewardModel:
     """Load what `save_reward_model` wrote, yours or the reference's, ready to score.
 
     Raises CheckpointError where the stage is no reward model, or was trained for another read-out.
     """
     loaded = stages.load_stage(stage)
-    if loaded.head is None or "sums" not in loaded.header.extra:
-        raise CheckpointError(f"{loaded.path} holds no reward model, for it has no scalar head")
-    if loaded.header.extra["sums"] != (read_out is sum_over_answer):
-        wanted = "the sum over the answer" if loaded.header.extra["sums"] else "the last token"
-        raise CheckpointError(f"{loaded.path} was trained for another read-out: {wanted}")
-    weight = loaded.header.extra["logprob_weight"]
-    model = RewardModel(loaded.model, loaded.head, read_out, logprobs=weight is not None)
-    if model.logprob_weight is not None:
-        nn.init.constant_(model.logprob_weight, weight)
-    return model.eval()
+    if loaded.head is None or loaded.head.linear.out_features != NUMBERS:
+        raise CheckpointError(f"{loaded.path} holds no reward model, for it has no head with {NUMBERS} numbers")
+    trained_for = loaded.header.extra.get("read_out")
+    if trained_for != read_out.__name__:
+        raise CheckpointError(f"{loaded.path} was trained for another read-out: {trained_for}")
+    return RewardModel(loaded.model, loaded.head, read_out).eval()

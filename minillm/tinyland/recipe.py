@@ -68,11 +68,13 @@ SFT = FineTuning()
 
 @dataclass(frozen=True)
 class RewardRecipe:
-    """Settings of the reward model's training. A batch is `batch_size` pairs, so twice as many texts."""
+    """Settings of the reward model's training: `requests` with `answers` each, all pairs of which are compared. A batch
+    is all pairs of `batch_size` requests."""
 
-    pairs: int = 5000
+    requests: int = 4000
+    answers: int = 4
     epochs: float = 2.0
-    batch_size: int = 32
+    batch_size: int = 16
     peak: float = 1e-3
     warmup: int = 20
     floor: float = 0.0
@@ -84,6 +86,7 @@ class RewardRecipe:
 
 
 REWARD = RewardRecipe()
+ONE_PAIR = RewardRecipe(answers=2, batch_size=32, epochs=2.0)  # one comparison a request, for small experiments
 
 
 @dataclass(frozen=True)
