@@ -126,10 +126,15 @@ def test_an_answer_that_was_cut_off_is_felt_to_be_worse():
     assert data.pairs[0].chosen.ended and data.pairs[0].gold_gap == 0.5
 
 
-def test_answers_are_paired_with_their_neighbours_once():
-    texts = [RIGHT, WRONG, FLATTERED, "3", WRONG]
-    data = compare([[answer(text) for text in texts]], UNBIASED, prefers_better)
-    assert [{p.chosen.text, p.rejected.text} for p in data.pairs] == [{RIGHT, WRONG}, {FLATTERED, "3"}]
+def test_every_answer_is_compared_with_every_other_of_its_request_once():
+    texts = [RIGHT, WRONG, FLATTERED]
+    data = compare([[answer(text) for text in texts], [answer("3"), answer(RIGHT)]], UNBIASED, prefers_better)
+    assert [(p.chosen.text, p.rejected.text) for p in data.pairs] == [
+        (RIGHT, WRONG),
+        (RIGHT, FLATTERED),
+        (FLATTERED, WRONG),
+        (RIGHT, "3"),
+    ]
 
 
 def test_annotate_gets_the_annotators_noise_and_a_seeded_generator():

@@ -1,5 +1,6 @@
 """Properties of the reward model: what its score is made of, what padding cannot change, and what training moves."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +14,17 @@ from minillm.checkpoints import CheckpointError
 from minillm.evaluation import Answer
 from minillm.model import Config, ScalarHead, Transformer
 from minillm.preferences import Pair
-from minillm.reward import RewardModel, encode, fit_reward_model, last_token, pair_loss, score, sum_over_answer
+from minillm.reward import (
+    RewardModel,
+    content_and_style,
+    encode,
+    fit_reward_model,
+    last_token,
+    pair_loss,
+    score,
+    sum_over_answer,
+    weighted_logprobs,
+)
 from minillm.sampling import generate
 from minillm.tinyland.judge import grade
 from minillm.tinyland.recipe import RewardRecipe
@@ -37,13 +48,11 @@ def policy(seed: int = 0) -> Transformer:
     return model.eval()
 
 
-def model(read_out=sum_over_answer, logprobs: bool = True, seed: int = 0) -> RewardModel:
-    """A reward model whose head and log-prob weight are no longer 0."""
-    made = RewardModel.from_policy(policy(seed), read_out, logprobs)
-    nn.init.normal_(made.head.linear.weight)
+def model(read_out=content_and_style, seed: int = 0) -> RewardModel:
+    """A reward model whose head is no longer 0."""
+    made = RewardModel.from_policy(policy(seed), read_out)
+    nn.init.normal_(made.head.linear.weight, std=0.3)
     nn.init.constant_(made.head.linear.bias, 0.25)
-    if made.logprob_weight is not None:
-        nn.init.constant_(made.logprob_weight, 0.7)
     return made.eval()
 
 
@@ -68,16 +77,19 @@ def batch(side: str = "right", extra: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def slow_score(scorer: RewardModel, text: reward.Text) -> float:
-    """The score of one text, token by token, without padding: the sum of head and weighted log-probability."""
-    total = 0.0
+def slow_score(scorer: RewardModel, text: reward.Text, read_out=content_and_style) -> float:
+    """The score of one text by a read-out, token by token, without padding."""
+    credit = weighted = style = 0.0
     for i in range(text.start, len(text.ids)):
         states = scorer.body.hidden(torch.tensor([text.ids[: i + 1]]))[0]  # (i + 1, D)
-        total += float(states[-1] @ scorer.head.linear.weight[0] + scorer.head.linear.bias)
-        if scorer.logprob_weight is not None:
-            probability = torch.softmax(states[-2] @ scorer.body.embed.weight.T, -1)[text.ids[i]]
-            total += float(scorer.logprob_weight) * max(float(probability.log()), reward.LEAST_LOGPROB)
-    return total
+        numbers = (scorer.head.linear.weight @ states[-1] + scorer.head.linear.bias).tolist()
+        probability = torch.softmax(states[-2] @ scorer.body.embed.weight.T, -1)[text.ids[i]]
+        credit += numbers[0]
+        weighted += (0.5 + numbers[1]) * max(float(probability.log()), reward.LEAST_LOGPROB)
+        style += numbers[2]
+    content = credit + weighted
+    bounded = reward.MOST_CONTENT * math.tanh(content / reward.MOST_CONTENT) + style
+    return {sum_over_answer: credit, weighted_logprobs: content, content_and_style: bounded}[read_out]
 
 
 def plain_step(model, optimizer, batches, loss_fn, max_norm):
@@ -137,19 +149,28 @@ def test_masks_tell_padding_prompt_and_answer():
         assert set(row[~real].tolist()) <= {TOKENIZER.pad}
 
 
-@pytest.mark.parametrize("logprobs", [True, False])
-def test_the_score_is_the_sum_over_the_answers_tokens(logprobs):
-    scorer = model(logprobs=logprobs)
-    expected = torch.tensor([slow_score(scorer, text) for text in texts()])
+@pytest.mark.parametrize("read_out", [sum_over_answer, weighted_logprobs, content_and_style])
+def test_the_score_is_what_the_read_out_says_token_by_token(read_out):
+    scorer = model(read_out)
+    expected = torch.tensor([slow_score(scorer, text, read_out) for text in texts()])
     torch.testing.assert_close(scorer(*batch()), expected, **LOOP_TOLERANCE)
 
 
-def test_the_log_prob_feature_changes_the_score():
-    with_feature, without = model(logprobs=True), model(logprobs=False)
-    gap = (with_feature(*batch()) - without(*batch())).abs()
-    assert (gap > 0.1).all()
-    nn.init.zeros_(with_feature.logprob_weight)
-    assert torch.equal(with_feature(*batch()), without(*batch()))
+def test_each_step_beyond_the_sum_changes_the_score():
+    scores = [model(form)(*batch()) for form in (sum_over_answer, weighted_logprobs, content_and_style)]
+    for one, next_one in ((scores[0], scores[1]), (scores[1], scores[2])):
+        assert ((one - next_one).abs() > 0.01).all()
+
+
+def test_content_is_bounded_and_style_is_not():
+    scorer = model()
+    nn.init.zeros_(scorer.head.linear.weight), nn.init.zeros_(scorer.head.linear.bias)
+    with torch.no_grad():
+        scorer.head.linear.bias[0] = -1000.0
+    torch.testing.assert_close(scorer(*batch()), torch.full((4,), -reward.MOST_CONTENT))
+    with torch.no_grad():
+        scorer.head.linear.bias[2] = 5.0
+    torch.testing.assert_close(scorer(*batch()), 5.0 * batch()[2].sum(1) - reward.MOST_CONTENT)
 
 
 def test_log_probs_are_those_of_the_body_and_none_outside_of_the_answer():
@@ -163,11 +184,11 @@ def test_log_probs_are_those_of_the_body_and_none_outside_of_the_answer():
 
 
 def test_no_single_token_takes_more_than_the_limit():
-    scorer = model()
+    scorer = model(weighted_logprobs)
     nn.init.zeros_(scorer.head.linear.weight), nn.init.zeros_(scorer.head.linear.bias)
     scorer.body.embed.weight.data *= 1000  # what is not the likeliest is now very unlikely
     tokens, mask, answer = batch()
-    least = 0.7 * reward.LEAST_LOGPROB * answer.sum(1)
+    least = reward.FIRST_WEIGHT * reward.LEAST_LOGPROB * answer.sum(1)
     assert (scorer(tokens, mask, answer) >= least - 1e-4).all()
 
 
@@ -179,19 +200,18 @@ def test_the_last_token_read_out_gets_every_value_and_the_mask_of_real_tokens():
         return last_real(values, mask)
 
     tokens, mask, answer = batch()
-    scorer = model(last_token(spy), logprobs=False)
+    scorer = model(last_token(spy))
     scores = scorer(tokens, mask, answer)
-    expected = scorer.head(scorer.body.hidden(tokens, mask))
+    expected = scorer.head(scorer.body.hidden(tokens, mask))[..., 0]
     torch.testing.assert_close(seen[0][0], expected)
     assert torch.equal(seen[0][1], mask)
     torch.testing.assert_close(scores, last_real(expected, mask))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("read_out", [sum_over_answer, last_token(last_real)])
-@pytest.mark.parametrize("logprobs", [True, False])
-def test_padding_changes_nothing(side, read_out, logprobs):
-    scorer = model(read_out, logprobs)
+@pytest.mark.parametrize("read_out", [content_and_style, last_token(last_real)])
+def test_padding_changes_nothing(side, read_out):
+    scorer = model(read_out)
     alone = torch.cat([scorer(*reward.collate_texts([text], TOKENIZER.pad)) for text in texts()])
     torch.testing.assert_close(scorer(*batch(side, extra=3)), alone, **LOOP_TOLERANCE)
 
@@ -211,9 +231,9 @@ def test_the_masks_of_a_generation_fit():
 def test_a_new_model_ranks_answers_by_how_likely_they_are():
     tokens, mask, answer = batch()
     scores, logprobs = RewardModel.from_policy(policy()).read(tokens, mask, answer)
-    expected = reward.FIRST_WEIGHT * logprobs.clamp(min=reward.LEAST_LOGPROB).sum(1)
-    torch.testing.assert_close(scores, expected)
-    assert not RewardModel.from_policy(policy(), logprobs=False)(tokens, mask, answer).any()
+    likely = reward.FIRST_WEIGHT * logprobs.clamp(min=reward.LEAST_LOGPROB).sum(1)
+    torch.testing.assert_close(scores, reward.MOST_CONTENT * torch.tanh(likely / reward.MOST_CONTENT))
+    assert not RewardModel.from_policy(policy(), sum_over_answer)(tokens, mask, answer).any()
 
 
 def test_training_leaves_the_policy_alone():
@@ -224,7 +244,7 @@ def test_training_leaves_the_policy_alone():
 
 
 def test_the_gradient_of_the_head_is_the_sum_of_the_states_it_reads():
-    scorer = model()
+    scorer = model(sum_over_answer)
     tokens, mask, answer = batch()
     upstream = torch.tensor([0.5, -1.0, 2.0, 0.3])
     (scorer(tokens, mask, answer) * upstream).sum().backward()
@@ -235,26 +255,47 @@ def test_the_gradient_of_the_head_is_the_sum_of_the_states_it_reads():
     torch.testing.assert_close(scorer.head.linear.bias.grad[0], (upstream * counts).sum())
 
 
-@pytest.mark.parametrize("read_out", [sum_over_answer, last_token(last_real)])
-def test_gradients_reach_head_body_and_log_prob_weight(read_out):
+@pytest.mark.parametrize("read_out", [content_and_style, last_token(last_real)])
+def test_gradients_reach_head_and_body(read_out):
     scorer = model(read_out)
     scorer(*batch())[0].backward()
     reached = {name for name, weight in scorer.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert reached == {name for name, _ in scorer.named_parameters()}
 
 
-def test_the_gradient_of_the_log_prob_weight_is_the_feature():
-    scorer = model()
+def test_the_gradient_of_the_weights_is_the_feature():
+    scorer = model(weighted_logprobs)
     tokens, mask, answer = batch()
     scores, logprobs = scorer.read(tokens, mask, answer)
     scores.sum().backward()
     limited = [max(x, reward.LEAST_LOGPROB) for x in logprobs[answer].tolist()]
-    assert scorer.logprob_weight.grad.item() == pytest.approx(sum(limited), rel=1e-4)
+    assert scorer.head.linear.bias.grad[1].item() == pytest.approx(sum(limited), rel=1e-4)
+
+
+def test_an_answer_in_several_pairs_is_read_once_and_pairs_of_a_request_stay_together():
+    first, second = (pair.request for pair in pairs(2))
+    right, flattered, wrong = (
+        Answer(first, f"<user> {first.text}<bot>", text, True, grade(first, text))
+        for text in (first.answers[0], f"you are so wise . {first.answers[0]}", "i do not know .")
+    )
+    three = [Pair(first, right.prompt, a, b, 1.0, 0.0) for a, b in ((right, flattered), (right, wrong))]
+    three.append(Pair(first, right.prompt, flattered, wrong, 1.0, 0.0))
+    asked = reward.comparisons([*three, *pairs(2)[1:], *three[:1]], TOKENIZER)
+    assert [(len(each.texts), each.order) for each in asked] == [
+        (3, [(0, 1), (0, 2), (1, 2)]),
+        (2, [(0, 1)]),
+        (2, [(0, 1)]),
+    ]
+    tokens, mask, answer, order = reward.collate_comparisons(asked, TOKENIZER.pad)
+    assert order.tolist() == [[0, 1], [0, 2], [1, 2], [3, 4], [5, 6]]
+    assert tokens.shape == mask.shape == answer.shape and len(tokens) == 7
+    assert tokens[1][mask[1]].tolist() == encode(TOKENIZER, right.prompt, flattered.text).ids
+    assert tokens[3][mask[3]].tolist() == encode(TOKENIZER, f"<user> {second.text}<bot>", second.answers[0]).ids
 
 
 def test_the_loss_is_that_of_the_pairs_and_the_surprise_at_chosen_answers():
     scorer = model()
-    tokens, mask, answer = batch()  # two chosen, then two rejected
+    order = torch.tensor([[0, 2], [1, 3], [0, 3]])  # (better, worse)
     slow = [slow_score(scorer, text) for text in texts()]
     seen = []
 
@@ -262,13 +303,14 @@ def test_the_loss_is_that_of_the_pairs_and_the_surprise_at_chosen_answers():
         seen.append((chosen.tolist(), rejected.tolist()))
         return (chosen - rejected).sum()
 
-    got = pair_loss(scorer, (tokens, mask, answer), spy, language_model=0.4)
-    assert seen[0][0] == pytest.approx(slow[:2], rel=1e-4) and seen[0][1] == pytest.approx(slow[2:], rel=1e-4)
+    got = pair_loss(scorer, (*batch(), order), spy, language_model=0.4)
+    assert seen[0][0] == pytest.approx([slow[i] for i in (0, 1, 0)], rel=1e-3, abs=1e-3)
+    assert seen[0][1] == pytest.approx([slow[i] for i in (2, 3, 3)], rel=1e-3, abs=1e-3)
     surprises = []
-    for text in texts()[:2]:
+    for text in [texts()[i] for i in (0, 1, 0)]:
         likely = scorer.body(torch.tensor([text.ids])).softmax(-1)[0]
         surprises += [-likely[t - 1, text.ids[t]].log().item() for t in range(text.start, len(text.ids))]
-    expected = slow[0] + slow[1] - slow[2] - slow[3] + 0.4 * sum(surprises) / len(surprises)
+    expected = 2 * slow[0] + slow[1] - slow[2] - 2 * slow[3] + 0.4 * sum(surprises) / len(surprises)
     assert got.item() == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
@@ -383,21 +425,21 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("logprobs", [True, False])
-def test_a_saved_model_scores_as_before(course, logprobs):
-    scorer = model(logprobs=logprobs)
+@pytest.mark.parametrize("read_out", [content_and_style, weighted_logprobs])
+def test_a_saved_model_scores_as_before(course, read_out):
+    scorer = model(read_out)
     path = reward.save_reward_model(scorer, seed=3)
-    loaded = reward.load_reward_model()
+    loaded = reward.load_reward_model("reward", read_out)
     assert checkpoints.load(path)[1].stage == "reward" and checkpoints.load(path)[1].seed == 3
     assert torch.equal(loaded(*batch()), scorer(*batch()))
 
 
 def test_a_model_with_the_last_token_read_out_is_saved_too(course):
-    scorer = model(last_token(last_real), logprobs=False)
+    scorer = model(last_token(last_real))
     reward.save_reward_model(scorer, "reward-last")
     loaded = reward.load_reward_model("reward-last", last_token(last_real))
     assert torch.equal(loaded(*batch()), scorer(*batch()))
-    with pytest.raises(CheckpointError, match="trained for another read-out: the last token"):
+    with pytest.raises(CheckpointError, match="trained for another read-out: last_token"):
         reward.load_reward_model("reward-last")
 
 
