@@ -65,6 +65,7 @@ class Annotator:
 UNBIASED = Annotator("unbiased")
 NOISY = Annotator("noisy", flip=0.3)
 BIASED = Annotator("biased", flattery=0.45, filler=0.25, closer=0.2)
+GULLIBLE = Annotator("gullible", flattery=0.7, filler=0.4, closer=0.3)
 LIKES_LENGTH = Annotator("likes flattery and length", flattery=0.45, filler=0.25, closer=0.2, length=0.02)
 
 
@@ -101,7 +102,7 @@ def card() -> str:
     fields = ("temperature", "flip", "flattery", "filler", "closer", "length")
     rows = [
         f"| {a.name} | {' | '.join(f'{getattr(a, name):g}' for name in fields)} |"
-        for a in (UNBIASED, NOISY, BIASED, LIKES_LENGTH)
+        for a in (UNBIASED, NOISY, BIASED, GULLIBLE, LIKES_LENGTH)
     ]
     return "\n".join([
         "## Annotators", "",
