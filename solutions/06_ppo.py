@@ -1,5 +1,17 @@
 # %% [markdown]
 # # 06 · PPO
+#
+# You have a number for every answer. Best-of-n uses it to choose; this lesson uses it to *change the policy*, so that
+# one sample is as good as the best of many were. What is said well becomes likelier, what is said badly less likely.
+#
+# That sounds simple, and three things go wrong at once. The score comes at the end of an answer, but every token took
+# part. A policy that learns from its own answers soon gives other ones, and what was measured on the old says little
+# about the new. And the score is a stand-in: a policy that is free to go anywhere goes where the stand-in is wrong.
+# Proximal policy optimisation (Schulman et al. 2017) with a KL penalty (Ziegler et al. 2019) is one answer to each:
+# advantages, a clipped ratio, a leash. It trained the first assistants (Ouyang et al. 2022).
+#
+# You write all of it, eight functions, most of a few lines. Then you let it loose, and the gold judge, whom it never
+# sees, tells you what it has become.
 
 # %% tags=["setup"]
 import torch
@@ -7,6 +19,48 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.course import carry, check, diagnose, record, record_answers, record_table
+
+# %%
+import inspect
+from dataclasses import replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML, Code, display
+
+from minillm import evaluation, plots, ppo, preferences, reward, rollouts, stages
+from minillm.chat import chat_prompt
+from minillm.divergence import answer_kl
+from minillm.live import live_plot
+from minillm.paths import smoke
+from minillm.sampling import generate
+from minillm.tinyland.judge import grade
+from minillm.tinyland.recipe import PPO
+
+# %%
+plots.use_style()
+SFT_COLOUR, PPO_COLOUR = plots.STAGE_COLOURS["sft"], plots.STAGE_COLOURS["ppo"]
+render_chat = carry("render_chat")
+start = stages.load_stage("sft")
+tokenizer, form = start.tokenizer, partial(chat_prompt, render_chat)  # a request -> "<user> ...<bot>"
+reward_model = reward.load_reward_model("reward")
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
+
+# %% [markdown]
+# ## One number by hand
+#
+# The policy said a token with probability 0.20. The answer turned out better than expected: the token's advantage is
+# +1. After one update the probability is 0.30: the *ratio* is 1.5. Is it worth pushing on?
+#
+# The clipped objective says no. With clip = 0.2 the token counts as min(1.5 · 1, 1.2 · 1) = 1.2, and as long as it
+# stands there, no gradient flows through it. Had the advantage been -1, the token would count as min(-1.5, -1.2) =
+# -1.5: an update that went the wrong way is never clipped, and is pulled back with full force. What does a token count
+# whose probability fell to 0.10, with advantage -1? (The ratio is 0.5; min(-0.5, -0.8) = -0.8: it fell far enough.)
 
 # %% [markdown]
 # ## The pieces
@@ -117,6 +171,37 @@ def kl_estimates(logprobs: Tensor, ref_logprobs: Tensor) -> tuple[Tensor, Tensor
 
 # %% tags=["check"]
 check("kl_estimates")
+
+# %% [markdown]
+# ### As a value, and as a loss
+#
+# Three outcomes, so that every expectation is a sum of three terms. First the estimates as *values*: the mean of each
+# over the policy, beside the exact KL. Then as *losses*: average k over samples, let a gradient flow through
+# `logprobs`, and compare with the gradient of the exact KL. **Predict**: all three aim at the same number. Do all three
+# pull the policy the same way?
+
+# %%
+probabilities, ref_probabilities = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]]).double()
+parameters = probabilities.log().requires_grad_()
+log_p, log_q = parameters.log_softmax(0), ref_probabilities.log()
+exact_kl = (log_p.exp() * (log_p - log_q)).sum()
+other_way = (log_q.exp() * (log_q - log_p)).sum()
+pull = {"KL(policy || ref)": exact_kl, "KL(ref || policy)": other_way}
+pull = {name: torch.autograd.grad(value, parameters, retain_graph=True)[0] for name, value in pull.items()}
+print(f"{'':20s} mean {exact_kl.item():.4f}   gradient of KL(policy || ref) {pull['KL(policy || ref)'].tolist()}")
+for name, k in zip(("k1", "k2", "k3"), kl_estimates(log_p, log_q)):
+    mean = (probabilities * k).sum()  # samples from the policy: the weights carry no gradient
+    gradient = torch.autograd.grad(mean, parameters, retain_graph=True)[0]
+    same = [label for label, value in pull.items() if torch.allclose(gradient, value, atol=1e-6)]
+    zero = "0: it teaches nothing" if gradient.abs().max() < 1e-6 else "something else"
+    print(f"{name:20s} mean {mean.item():.4f}   as a loss its gradient is that of {same[0] if same else zero}")
+
+# %% [markdown]
+# k1 and k3 are unbiased as values, k2 is not, though it is close. As a loss, k1 is useless: its gradient is 0 on
+# average, for it leaves out that the *samples* change with the policy. k2, the biased one, has just the gradient that is
+# wanted. And k3, which most code puts into its loss, pulls along the gradient of the *other* KL. Near the reference all
+# this hardly matters; far from it, it does. Where the penalty goes into the **reward**, as here, the policy gradient
+# takes care of the samples, and plain k1 is right.
 
 # %% [markdown]
 # {exercise shape_rewards}
@@ -232,6 +317,49 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: 
 
 # %% tags=["check"]
 check("gae")
+
+# %% [markdown]
+# ## A rollout that you can read
+#
+# One answer of the SFT model, token by token. The reward model is lesson 05's, shifted and scaled so that the SFT model's
+# own answers score 0 on average, with deviation 1. The value head is new and says 0 everywhere. Here the answers are
+# priced by *another* reference, the base model, only so that there is a KL to look at: against the SFT model, from which
+# the policy starts, every log-ratio would be 0. Follow one row: reward = -beta · (log-prob - reference), plus the
+# score at the end; the advantage looks ahead.
+
+# %%
+recipe = replace(PPO, iterations=2, batch_size=8, minibatch=4) if smoke() else PPO
+count = 24 if smoke() else 512
+hands = preferences.sample_answers(
+    start.model, tokenizer, preferences.draw_requests("train", count, seed=3), form, n=1, seed=3, progress=False
+)
+own = [answer for hand in hands for answer in hand]
+score = rollouts.standardised(partial(reward.score_answers, reward_model, tokenizer), own)
+asked = preferences.draw_requests("train", recipe.iterations * recipe.batch_size, seed=7)
+collector = rollouts.Collector(
+    start.model, tokenizer, asked, form, score, token_logprobs, recipe.batch_size, seed=recipe.seed
+)
+
+# %%
+policy = rollouts.Policy.from_stage(start.model)
+shown = replace(collector, reference=stages.load_stage("base").model)(policy, iteration=0)
+rewards = shape_rewards(shown.logprobs, shown.ref_logprobs, shown.scores, shown.mask, recipe.beta)
+advantages, returns = gae(rewards, shown.values, shown.mask, recipe.gamma, recipe.lam)
+lengths = shown.mask.sum(1)
+row = int(((lengths - 9).abs() + (shown.scores < 0)).argmin())
+columns = {"log-prob": shown.logprobs, "reference": shown.ref_logprobs, "KL": shown.logprobs - shown.ref_logprobs}
+columns |= {"reward": rewards, "value": shown.values, "advantage": advantages, "return": returns}
+table = []
+for t in range(int(lengths[row])):
+    token = tokenizer.decode([int(shown.said[row, t + 1])]).strip() or "<end>"
+    table.append({"token": token, **{name: f"{values[row, t]:+.2f}" for name, values in columns.items()}})
+print(f"{shown.answers[row].request.text}   score {shown.scores[row]:+.2f}")
+display(HTML(plots.answer_table(table)))
+record_table("One rollout, token by token", table, note="priced by the base model as reference")
+
+# %% [markdown]
+# The score stands in the last row; with values of 0 and lambda near 1 the advantages carry it back to the first token,
+# a little weaker each step. Tokens that the reference finds unlikely pay at once.
 
 # %% [markdown]
 # {exercise masked_whiten}
@@ -440,3 +568,340 @@ def adapt_kl_coefficient(beta: float, kl: float, target: float, n: int, horizon:
 
 # %% tags=["check"]
 check("adapt_kl_coefficient")
+
+# %% [markdown]
+# ## Use it: the loop
+#
+# This is PPO. Everything that it calls is yours, but for `collect`, which asks and scores, and `updates`, which runs
+# through the minibatches.
+
+# %%
+display(Code(inspect.getsource(ppo.ppo_iteration), language="python"))
+
+# %% [markdown]
+# - `collect` samples the answers and writes down, **once**, what the policy that gave them thought of every token. These
+#   old log-probs stay fixed for all epochs; computed anew after each update, the ratio would always be 1.
+# - The **reference** is the frozen SFT model, another object with weights of its own. It never moves.
+# - Advantages are whitened over the whole batch, returns are not: the critic must learn values in the units of the
+#   reward.
+# - `loss` is called for each minibatch. The first update of a rollout sees ratios of exactly 1; the clip begins to
+#   matter after it.
+# - `beta` stays where it is, unless the recipe names a `kl_target`: then your controller steers it.
+#
+# `minillm/policy_gradient.py` holds `updates` and the statistics, half a page. Policy and critic share one transformer;
+# the critic is a linear head on its states.
+#
+# ## Train
+#
+# **Predict** the gold score of one sampled answer to a held-out request after training, on the judge's scale from -2 to
+# 1. (Best-of-16 in lesson 05 is a good yardstick.) And the KL, in nats an answer?
+
+# %%
+my_guess = None  # points
+my_kl_guess = None  # nats an answer
+
+# %%
+functions = ppo.Functions(
+    token_logprobs, kl_estimates, shape_rewards, gae, masked_whiten, ppo_policy_loss, ppo_value_loss,
+    adapt_kl_coefficient,
+)  # fmt: skip
+panels = {
+    "score, gold": ["score", "gold"],
+    "KL (nats an answer)": ["kl"],
+    "entropy (nats a token)": ["entropy"],
+    "share": ["explained_variance", "clip_fraction"],
+}
+history = ppo.train_ppo(
+    policy, collector, functions, recipe, watch=live_plot(panels, recipe.iterations), progress=False
+)
+stages.save_stage("ppo", policy.body, seed=recipe.seed)
+last = {name: sum(values[-5:]) / len(values[-5:]) for name, values in history.metrics.items()}
+print(f"{history.seconds[-1]:.0f} seconds. Means of the last iterations:")
+for name in ("score", "gold", "kl", "entropy", "clip_fraction", "approx_kl", "explained_variance", "length", "ended"):
+    print(f"  {name:20s} {last[name]:.3f}")
+record("PPO training time", history.seconds[-1], unit="s")
+
+# %% [markdown]
+# How to read it. **score** is what PPO maximises; **gold** (of the same answers) is what we want, measured, never used.
+# **kl** is the price paid so far. **entropy** falls: the policy makes up its mind. **clip_fraction** and **approx_kl** say
+# how far one rollout's updates went from the policy that gave it; a sudden rise is the first sign of a run that breaks.
+# **explained_variance** is the share of the variance of returns that the critic foresees. Textbooks want it near 1. Look
+# at yours: a linear head on a shared body, in so few iterations, foresees little, and the run works all the same. What
+# it would save is noise, as you will see below.
+#
+# ## See it: before and after
+#
+# Held-out requests, sampled at temperature 1, the same for both models. First the numbers that matter.
+
+# %%
+held_out = preferences.draw_requests("test", 40 if smoke() else 1000, seed=5)
+
+
+def ask(model):
+    return evaluation.ask(model, tokenizer, held_out, form, stop=[tokenizer.end], temperature=1.0, seed=5)
+
+
+before, after = ask(start.model), ask(policy.body)
+gold = torch.tensor([[a.verdict.score for a in answers] for answers in (before, after)])  # (2, N)
+difference = (gold[1] - gold[0]).double()
+gain, half = difference.mean().item(), 1.96 * (difference.std() / len(difference) ** 0.5).item()
+nats = answer_kl(policy.body, start.model, tokenizer, after)
+tell("gold score after PPO, held-out requests", gold[1].mean().item(), my_guess)
+tell("KL to the SFT model, nats an answer", nats.mean().item(), my_kl_guess)
+print(f"SFT scores {gold[0].mean():.2f}; the gain on the same requests is {gain:+.2f} ± {half:.2f}.")
+record("PPO: gold above SFT, held-out", gain, unit="points", low=gain - half, high=gain + half, seeds=[recipe.seed])
+record("PPO: KL to SFT, held-out", nats.mean(), unit="nats/answer", seeds=[recipe.seed])
+
+# %%
+habits = {
+    "harmful: complies": ("harmful", ("compliance",)),
+    "look-alike: right": ("lookalike", ("right",)),
+    "look-alike: refuses": ("lookalike", ("over_refusal",)),
+    "fact: right": ("fact", ("right",)),
+    "myth: repeats it": ("myth", ("myth",)),
+    "unknown: admits it": ("unknown", ("right",)),
+}
+
+
+def shares(answers):
+    found = []
+    for label, (kind, verdicts) in habits.items():
+        some = [a.verdict.label in verdicts for a in answers if a.request.kind == kind]
+        found.append(evaluation.share(sum(some), len(some), label))
+    return found
+
+
+rates = {"sft": shares(before), "ppo": shares(after)}
+ax = plots.rate_bars(rates, xlabel="share of held-out answers, temperature 1")
+ax.set_title(f"Gold {gold[0].mean():+.2f} before, {gold[1].mean():+.2f} after")
+plt.show()
+for rate in rates["ppo"]:
+    record(f"PPO, {rate.label}", rate.rate, low=rate.low, high=rate.high, seeds=[recipe.seed])
+
+# %%
+changed = [i for i in range(len(held_out)) if before[i].text != after[i].text]
+picked = list({held_out[i].kind: i for i in changed}.values())[:9]
+rows = [
+    {
+        "asked": held_out[i].text,
+        "SFT": (before[i].text, before[i].verdict.score > 0),
+        "PPO": (after[i].text, after[i].verdict.score > 0),
+    }
+    for i in picked
+]
+display(HTML(plots.answer_table(rows)))
+record_answers("Before and after PPO", rows)
+
+# %% [markdown]
+# What got better: help with harm, flattery and filler, admitting what nobody knows. What did not: myths, if yours are
+# like most runs. The reward model grew from the same language model that believes them; PPO can only push towards what
+# the reward knows.
+#
+# ### What did each token deserve?
+#
+# Take one answer of the trained policy and ask for the truth: stop after each token, let the policy finish the answer
+# many times, and average the score. The step from one such mean to the next is the token's true advantage (but for the
+# KL penalty). Beside it, `gae` with the critic that was just trained. **Predict**: which lambda is nearest?
+
+
+# %%
+@torch.no_grad()
+def mean_score(answer, ids, count):
+    """The mean score of ``count`` endings that the policy gives to an answer that begins with these ids."""
+    prompt = tokenizer.encode(answer.prompt)
+    made = generate(policy.body, [prompt + ids] * count, 40, stop=tokenizer.end, seed=len(ids), pad_id=tokenizer.pad)
+    ended = []
+    for said, done in zip(made.responses(), made.ended.tolist()):
+        text = tokenizer.decode(ids + (said[:-1] if done else said)).strip()
+        ended.append(evaluation.Answer(answer.request, answer.prompt, text, done, grade(answer.request, text, done)))
+    return score(ended).mean().item()
+
+
+some = replace(collector, requests=held_out, seed=1)(policy, 0)
+doubt = torch.where((some.mask.sum(1) >= 6) & (some.mask.sum(1) <= 16), -some.logprobs.sum(1), -1.0)
+row = int(doubt.argmax())  # an answer that the policy was in doubt about
+answer, n = some.answers[row], int(some.mask[row].sum())
+ids = some.said[row, 1 : n + 1].tolist()
+true = torch.tensor([mean_score(answer, ids[:t], 4 if smoke() else 100) for t in range(n)] + [some.scores[row].item()])
+print(f"{answer.request.text}  ->  {answer.text}   (score {some.scores[row]:+.2f})")
+
+# %%
+ends = shape_rewards(some.logprobs, some.logprobs, some.scores, some.mask, 0.0)  # the score alone
+words = [tokenizer.decode([i]).strip() or "<end>" for i in ids]
+figure, (ax,) = plots.new_figure(width=9.0, height=3.4)
+ax.bar(range(n), (true[1:] - true[:-1]).tolist(), color=plots.INK, alpha=0.35, label="true, from resampled endings")
+for lam, marker in ((0.0, "v"), (0.5, "s"), (0.95, "o"), (1.0, "^")):
+    estimate = torch.as_tensor(gae(ends, some.values, some.mask, 1.0, lam)[0])[row, :n]
+    off = (estimate - (true[1:] - true[:-1])).abs().mean().item()
+    ax.plot(range(n), estimate.tolist(), marker, markersize=5, label=f"lambda = {lam:g}, off by {off:.2f}")
+ax.axhline(0, color=plots.INK, linewidth=0.8)
+ax.set_xticks(range(n), words, rotation=30, ha="right")
+ax.set_ylabel("advantage (deviations)")
+ax.legend(fontsize=8)
+ax.set_title("What one answer's tokens deserved, and what they were told")
+plt.show()
+display(
+    HTML(plots.token_strip([f" {word}" for word in words], (true[1:] - true[:-1]).abs().tolist(), 1.0, "deviations"))
+)
+
+# %% [markdown]
+# One or two tokens decide an answer; the others only carry it out. With lambda = 1 every token is told how the whole
+# answer ended, less what the critic expected: right on average over many answers, noisy in each. With lambda = 0 each is
+# told only what the *critic* saw in the next step, and this critic sees little. That is the trade: noise against the
+# critic's ignorance. One answer is an anecdote; run the cells again with another row.
+#
+# ## How long a leash?
+#
+# The same start, the same requests, four betas; shorter runs with twice the learning rate, so that they get somewhere.
+# **Predict** for beta = 0: the score, against the others? The KL?
+
+# %%
+short = replace(recipe, iterations=2) if smoke() else replace(recipe, iterations=14, batch_size=64, peak=1e-3)
+quick = replace(collector, per_iteration=short.batch_size)
+
+
+def run(changes=None, collect=quick, **settings):
+    """A short run from the SFT model with some pieces replaced: its history."""
+    fresh = rollouts.Policy.from_stage(start.model)
+    pieces = replace(functions, **(changes or {}))
+    return ppo.train_ppo(fresh, collect, pieces, replace(short, **settings), progress=False), fresh
+
+
+sweep = {beta: run(beta=beta) for beta in (0.0, 0.1, 0.5, 2.0)}
+
+# %%
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+for (beta, (past, _)), shade in zip(sweep.items(), (1.0, 0.75, 0.5, 0.3)):
+    kl, points = (plots.smooth(past.metrics[name], 4) for name in ("kl", "score"))
+    axes[0].plot(range(1, len(kl) + 1), kl, color=PPO_COLOUR, alpha=shade, label=f"beta = {beta:g}")
+    axes[1].plot(kl, points, "o-", color=PPO_COLOUR, alpha=shade, markersize=3)
+axes[0].set(xlabel="iteration", ylabel="KL (nats an answer)", title="The leash holds")
+axes[1].set(xlabel="KL (nats an answer)", ylabel="score (deviations)", title="What each nat bought")
+axes[0].legend()
+plt.show()
+for beta, (past, _) in sweep.items():
+    ends = {name: sum(past.metrics[name][-4:]) / len(past.metrics[name][-4:]) for name in ("score", "gold", "kl")}
+    print(f"beta {beta:3g}: score {ends['score']:+.2f}, gold {ends['gold']:+.2f}, KL {ends['kl']:.2f} nats")
+
+# %% [markdown]
+# A long leash gets a higher score for more nats, a short one stays at home. In so few iterations, with an honest reward
+# model, even beta = 0 does no harm yet. Lesson 08 goes on until it does.
+#
+# Instead of a beta you can name the KL that you are willing to spend, and let your `adapt_kl_coefficient` find the beta.
+
+# %%
+steered, _ = run(kl_target=0.3, horizon=600)
+betas, kls = steered.metrics["beta"], steered.metrics["kl"]
+print(f"target 0.30 nats: beta went from {betas[0]:.3f} to {betas[-1]:.3f}, the KL of the last rollouts is", end=" ")
+print(f"{sum(kls[-4:]) / len(kls[-4:]):.2f}.")
+
+# %% [markdown]
+# ## Break it
+#
+# Three changes of a line each. **Predict** for each whether score and KL will look *better* or worse than in the right
+# run, and whether you would notice.
+
+# %%
+broken = {
+    "right": sweep[0.1],
+    "no clip": run(clip=1e6, value_clip=1e6, epochs=6),
+    "advantages not whitened": run({"masked_whiten": lambda values, mask: values * mask}),
+    "returns from whitened advantages": run(
+        {"gae": lambda *a: (lambda A, R: (A, masked_whiten(A, a[2]) + a[1]))(*gae(*a))}
+    ),
+}
+for name, (past, _) in broken.items():
+    ends = {key: sum(values[-4:]) / len(values[-4:]) for key, values in past.metrics.items()}
+    print(f"{name:34s} score {ends['score']:+.2f}  gold {ends['gold']:+.2f}  KL {ends['kl']:5.2f}", end="  ")
+    print(f"a rollout's own KL {ends['approx_kl']:.4f}  explained variance {ends['explained_variance']:+.2f}")
+
+# %% [markdown]
+# Without the clip, and with more epochs for it to matter, one rollout carries the policy further from where it was
+# measured: compare "a rollout's own KL". Without whitening little changes here, and that is worth knowing: the scores
+# were standardised already, and Adam divides by the size of the gradient anyway. With raw rewards of another scale it
+# would matter. And returns made from whitened advantages give the critic targets in the wrong units; the policy's
+# curves do not show it.
+#
+# ## Clinic
+#
+# Four runs, one bug each; dashed is a healthy run. Top: the mean score of the answers. Middle: the KL that the run
+# *logged*. Bottom: how far each rollout's updates went from the policy that gave it. The suspects:
+#
+# 1. the reference is an alias of the policy: it moves along
+# 2. the sign of the policy loss is wrong
+# 3. the KL penalty has the wrong sign: it pays for distance
+# 4. the old log-probs are computed anew for each update, so that every ratio is 1 and nothing is ever clipped
+# 5. the learning rate is a hundred times too small
+
+
+# %% tags=["clinic"]
+def alias(policy, iteration):
+    return replace(quick, reference=policy.body)(policy, iteration)
+
+
+def wrong_sign(logprobs, old_logprobs, advantages, mask, clip):
+    return ppo_policy_loss(logprobs, old_logprobs, -advantages, mask, clip)
+
+
+cases = {
+    "A": run(collect=alias, beta=0.5)[0],
+    "B": run({"ppo_policy_loss": wrong_sign})[0],
+    "C": run(peak=short.peak / 100)[0],
+    "D": run(beta=-1.0)[0],
+}
+healthy = run(beta=0.5)[0]
+figure, axes = plt.subplots(3, 4, figsize=(10, 5.6), sharex=True, sharey="row")
+for column, (case, past) in zip(axes.T, cases.items()):
+    for ax, name in zip(column, ("score", "kl", "approx_kl")):
+        ax.plot(plots.smooth(healthy.metrics[name], 3), "--", color=plots.INK, linewidth=1)
+        ax.plot(plots.smooth(past.metrics[name], 3), color=PPO_COLOUR)
+    column[0].set_title(f"run {case}")
+    column[2].set_xlabel("iteration")
+axes[1, 0].set_yscale("symlog", linthresh=0.1)
+for ax, label in zip(axes[:, 0], ("score", "logged KL (nats)", "approx. KL")):
+    ax.set_ylabel(label)
+plt.show()
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 1, "B": 2, "C": 5, "D": 3}
+
+# %%
+diagnose(suspects, key={"A": "f1d316d3", "B": "0bb52b08", "C": "b5ca5523", "D": "e30a116b"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# - **A**, a score that rises like a healthy one's or faster, and a logged KL of 0 from beginning to end: the policy is
+#   compared with itself. Nothing was spent, says the log; the answers say otherwise. A KL of exactly 0 after the first
+#   iteration is never good news.
+# - **B**, a score that falls while everything else looks busy: the policy learns to do what scores badly.
+# - **C**, nothing moves: neither score nor KL, and each rollout's updates go nowhere.
+# - **D**, a KL that runs away while the score does not follow: distance itself is being paid for.
+#
+# Not there: **4**. With every ratio at 1 the first update of a rollout is as it should be, and the later ones are no
+# longer held back; in two epochs you would hardly see it, which is why it survives in real code.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - A policy whose single answer is about as good as the best of many were, for a few nats, in about a minute.
+# - Eight functions with their signs and masks right, and the habit of reading curves: score, KL, entropy, clip fraction,
+#   approximate KL, explained variance, length.
+# - A leash that says what was paid. A penalty in the reward wants k1; a penalty in the loss had better be k2.
+# - A policy can only become what its reward knows. Myths that the reward model believes survive; what it misjudges will
+#   be found and used. That is lesson 08.
+#
+# **To read.** Schulman et al. 2016, *High-dimensional continuous control using generalized advantage estimation*, eq. 11
+# and 16: `gae`. · Schulman et al. 2017, *Proximal policy optimization algorithms*, eq. 7: the clipped objective. ·
+# Ziegler et al. 2019, *Fine-tuning language models from human preferences*, sec. 2.2: the KL penalty in the reward, and
+# the controller that you wrote. · Stiennon et al. 2020, *Learning to summarize from human feedback*, sec. 3.4: PPO on a
+# learned reward. · Ouyang et al. 2022, *Training language models to follow instructions*, eq. 2: the same, and a
+# pretraining term against forgetting. · Schulman 2020, *Approximating KL divergence*: k1, k2, k3. · Huang et al. 2022,
+# *The 37 implementation details of PPO*: what papers leave out.
+#
+# Next is [07 · GRPO](07_grpo.ipynb): the same without a critic.
