@@ -35,7 +35,7 @@ from minillm.paths import smoke
 from minillm.tinyland import annotators, style
 from minillm.tinyland.annotators import LIKES_LENGTH, UNBIASED
 from minillm.tinyland.judge import grade
-from minillm.tinyland.recipe import REWARD
+from minillm.tinyland.recipe import ONE_PAIR, REWARD
 
 # %%
 plots.use_style()
@@ -264,23 +264,24 @@ else:
 # %% [markdown]
 # ## The data set
 #
-# Nobody labels five pairs; one labels thousands. Two answers to each of several thousand requests, a utility for each
-# answer, and your `annotate` for the choice. Pairs that the annotator finds exactly equal say nothing and are left
-# out. What is held out is a *request*: the test pairs ask what no training pair asks.
+# Nobody labels five pairs; one labels thousands. Several answers to each of several thousand requests, a utility for
+# each answer, and your `annotate` for the choice, every answer against every other. Whoever has read four answers can
+# compare them six times (Ouyang et al. 2022, sec. 3.5). Pairs that the annotator finds exactly equal say nothing and
+# are left out. What is held out is a *request*: the test pairs ask what no training pair asks.
 
 # %%
-count, tests = (150, 60) if smoke() else (round(1.4 * REWARD.pairs), 900)
+count, tests = (80, 60) if smoke() else (REWARD.requests, 900)
 train_answers = preferences.sample_answers(
-    policy.model, tokenizer, preferences.draw_requests("train", count, seed=1), form, seed=1
+    policy.model, tokenizer, preferences.draw_requests("train", count, seed=1), form, n=REWARD.answers, seed=1
 )
 test_answers = preferences.sample_answers(
     policy.model, tokenizer, preferences.draw_requests("test", tests, seed=1), form, seed=4
 )
 data = preferences.compare(train_answers, UNBIASED, annotate, seed=1)
-data = data.take(min(REWARD.pairs, len(data)))
 test = preferences.compare(test_answers, UNBIASED, annotate, seed=4)
 wrong = sum(pair.gold_gap < 0 for pair in data.pairs) / len(data)
-print(f"{len(data):,} pairs to train on, {len(test):,} held out; {data.ties:,} and {test.ties:,} ties were dropped.")
+print(f"{len(data):,} pairs of {count:,} requests to train on, {len(test):,} held out.")
+print(f"{data.ties:,} and {test.ties:,} ties were dropped.")
 print(f"In {wrong:.0%} of the training pairs the annotator chose the worse answer.")
 print(f"Bayes ceiling on held-out pairs: no model agrees with more than {test.ceiling():.1%} of labels, beyond luck.")
 
@@ -451,18 +452,18 @@ check("pairwise_accuracy")
 # numbers that matter: agreement with held-out *labels*, whose ceiling you know, and agreement with the *gold judge* on
 # the held-out pairs in which it sees a difference, whose ceiling is 1.
 #
-# First the textbook's form: your `score_at_last_token`, and part of the pairs. **Predict** its gold accuracy on
-# held-out pairs.
+# First the textbook's form: your `score_at_last_token`, and one comparison a request, of part of the requests.
+# **Predict** its gold accuracy on held-out pairs.
 
 # %%
 my_guess = None  # a share from 0 to 1
 
 
 # %%
-def train_rm(pairs, seed=0, read_out=reward.sum_over_answer, logprobs=True, recipe=REWARD, loss=bradley_terry_loss):
+def train_rm(pairs, seed=0, read_out=reward.content_and_style, recipe=ONE_PAIR, loss=bradley_terry_loss):
     """A reward model from pairs, and the history of its training."""
     torch.manual_seed(seed)
-    model = reward.RewardModel.from_policy(policy.model, read_out, logprobs)
+    model = reward.RewardModel.from_policy(policy.model, read_out)
     history = reward.fit_reward_model(
         model, tokenizer, pairs, training_step, loss, learning_rate_at,
         recipe=recipe, seed=seed, name=f"{len(pairs):,} pairs", progress=len(pairs) > 1000,
@@ -480,10 +481,15 @@ def measure(model, data):
 
 
 # %%
-FEW, MORE = (data.pairs[:n] for n in ((30, 40) if smoke() else (600, 1500)))
-textbook = {"read_out": reward.last_token(score_at_last_token), "logprobs": False}
-plain = replace(REWARD, language_model=0.0)
-first, history = train_rm(MORE, recipe=plain, **textbook)
+def one_pair_each(annotator):
+    """Labelled pairs of the first two answers to each request: one comparison a request."""
+    return preferences.compare([hand[:2] for hand in train_answers], annotator, annotate, seed=1).pairs
+
+
+single = one_pair_each(UNBIASED)
+FEW, MORE = (single[:n] for n in ((30, 40) if smoke() else (400, 800)))
+plain = replace(ONE_PAIR, language_model=0.0)
+first, history = train_rm(MORE, read_out=reward.last_token(score_at_last_token), recipe=plain)
 labels, gold = measure(first, test)
 ax = plots.loss_curve(history.losses, stage="ppo")
 ax.axhline(0.693, color=plots.INK, linestyle=":", linewidth=1.2)
@@ -502,26 +508,35 @@ print(f"It agrees with {labels} labels; the ceiling is {test.ceiling():.2f}.")
 #
 # 1. **Sum over the answer's tokens.** Every token gets a number, and the score is their sum: a wrong object in the
 #    middle of an answer can be marked where it stands.
-# 2. **The log-probability of each token as a feature.** A language model that knows that foxes eat berries finds
-#    "fish" surprising. Its surprise is knowledge; the head need not learn it again.
-# 3. **A language-model term**: some next-token loss on the chosen answers, so that training the head does not wash
-#    away what the body knows.
+# 2. **The log-probability of each token, with a weight.** A language model that knows that foxes eat berries finds
+#    "fish" surprising. Its surprise is knowledge; the head need not learn it again, only say where to trust it. With it
+#    goes some next-token loss on the chosen answers, so that training does not wash away what the body knows.
+# 3. **Content bounded, style apart.** An answer is right or wrong, however surely. Without a bound, two right answers
+#    in different words score so differently that the filler in one of them is lost in the noise.
+# 4. **All pairs of four answers.** Reading is what costs, for annotators and for this computer. Four answers that have
+#    been read give six comparisons instead of two.
 #
-# **Predict** which step buys most. (A sum has a price of its own: a longer answer has more terms.)
+# The first three are functions of a few lines in `minillm/reward.py`. **Predict** which step buys most.
 
 # %%
-steps_up = {
-    "last token": first,
-    "sum over the answer": train_rm(MORE, recipe=plain, logprobs=False)[0],
-    "  + log-prob feature": train_rm(MORE, recipe=plain)[0],
-    "    + language-model term": train_rm(MORE)[0],
+FORMS = {
+    "sum over the answer": (reward.sum_over_answer, plain),
+    "  + weighted log-probs": (reward.weighted_logprobs, ONE_PAIR),
+    "    + bounded, style apart": (reward.content_and_style, ONE_PAIR),
 }
-bars = [replace(measure(model, test)[1], label=name) for name, model in steps_up.items()]
-ax = plots.rate_bars({"ppo": bars}, xlabel=f"gold accuracy on held-out pairs, {len(MORE):,} training pairs, one seed")
+steps_up = {"last token": first}
+for name, (read_out, recipe) in FORMS.items():
+    steps_up[name] = train_rm(MORE, read_out=read_out, recipe=recipe)[0]
+model, history = train_rm(data.pairs, REWARD.seed, recipe=REWARD)
+steps_up["all pairs of four answers"] = model
+
+# %%
+bars = [replace(measure(each, test)[1], label=name) for name, each in steps_up.items()]
+ax = plots.rate_bars({"ppo": bars}, xlabel="gold accuracy on held-out pairs, one seed each")
 ax.set_xlim(0.5, 1)
-best = max(bars, key=lambda bar: bar.rate)
-ax.set_title(f"From {bars[0].rate:.2f} at the last token to {best.rate:.2f}: {best.label.strip(' +')}")
+ax.set_title(f"From {bars[0].rate:.2f} at the last token to {bars[-1].rate:.2f} with everything")
 plt.show()
+print(f"The first four learned from {len(MORE):,} comparisons of as many requests, the last from {len(data):,}.")
 record(
     f"RM gold accuracy, last token, {len(MORE):,} pairs", bars[0].rate, low=bars[0].low, high=bars[0].high, seeds=[0]
 )
@@ -533,16 +548,16 @@ record(
 # ### How many comparisons?
 #
 # The full form, on more and more pairs. Up to the third size each point is three runs with other seeds and *other
-# pairs*; the largest set is one run, for time. **Predict**: where does the curve bend?
+# requests*, one comparison each; the largest set is the run that you have just made. **Predict**: where does the curve
+# bend?
 
 # %%
-sizes = (6, 12, 24) if smoke() else (60, 200, 600)
+sizes = (6, 12, 24) if smoke() else (60, 160, 400)
 runs = {}
 for size in sizes:
     for seed in range(3):
-        some = (data.pairs * 3)[seed * size : (seed + 1) * size]
+        some = (single * 3)[seed * size : (seed + 1) * size]
         runs[size, seed] = train_rm(some, seed)[0]
-model, history = train_rm(data.pairs, REWARD.seed)
 runs[len(data), 0] = model
 curve = {key: measure(each, test) for key, each in runs.items()}
 
@@ -636,9 +651,9 @@ my_guess = None  # a share from 0 to 1
 # %%
 noise = {}
 for flip in (0.0, 0.2, 0.4):
-    noisy = preferences.compare(train_answers, replace(UNBIASED, flip=flip), annotate, seed=1)
+    noisy = one_pair_each(replace(UNBIASED, flip=flip))
     noisy_test = preferences.compare(test_answers, replace(UNBIASED, flip=flip), annotate, seed=4)
-    each = runs[sizes[-1], 0] if flip == 0 else train_rm(noisy.pairs[: len(FEW)])[0]
+    each = runs[sizes[-1], 0] if flip == 0 else train_rm(noisy[: len(FEW)])[0]
     noise[flip] = (*measure(each, noisy_test), noisy_test.ceiling())
 figure, (ax,) = plots.new_figure(height=3.0)
 for i, (name, colour) in enumerate((("agreement with the noisy labels", PROXY), ("gold accuracy", GOLD))):
@@ -712,7 +727,7 @@ check("best_of_n")
 my_guess = None  # points
 
 # %%
-P, N = (6, 8) if smoke() else (120, 64)
+P, N = (6, 8) if smoke() else (100, 64)
 hard = preferences.draw_requests("test", P, seed=9)
 hands = preferences.sample_answers(policy.model, tokenizer, hard, form, n=N, seed=9)
 gold_of = preferences.gold_scores(hands)  # (P, N)
@@ -773,7 +788,7 @@ record_answers(f"One answer, and the best of {top} by the reward model", rows)
 # Now the labels of somebody who wants the same as the judge and, besides, likes flattering phrases, filler words and
 # length. Nothing in the data looks wrong, and the loss falls as before. What has the reward model learned?
 #
-# Ask it about the answers of the held-out requests, 16 to each. Two answers to the same question differ in gold, in
+# Ask it about the answers of the held-out requests, a dozen to each. Two answers to the same question differ in gold, in
 # flattery, in length. Split each score into parts, by least squares within each request:
 #
 # $$ \text{score} = a_{\text{request}} + b \cdot \text{gold} + c \cdot \text{flattery}
@@ -785,9 +800,9 @@ record_answers(f"One answer, and the best of {top} by the reward model", rows)
 
 # %%
 few = len(FEW)
-biased_data = preferences.compare(train_answers, LIKES_LENGTH, annotate, seed=1)
+biased = one_pair_each(LIKES_LENGTH)
 biased_test = preferences.compare(test_answers, LIKES_LENGTH, annotate, seed=4)
-samples = [biased_data.pairs[seed * few : (seed + 1) * few] or biased_data.pairs for seed in range(3)]
+samples = [biased[seed * few : (seed + 1) * few] or biased for seed in range(3)]
 models = {
     "unbiased labels": [runs[sizes[-1], seed] for seed in range(3)],
     "biased labels": [train_rm(sample, seed)[0] for seed, sample in enumerate(samples)],
@@ -798,7 +813,7 @@ for each in models["biased labels"]:
 
 
 # %%
-M = min(16, N)  # answers to each request
+M = min(12, N)  # answers to each request
 counts = [[style.count(answer.text) for answer in hand[:M]] for hand in hands]
 traits = torch.tensor(
     [[[c.flattery, max(0, c.words - annotators.SHORT), c.fillers + c.closers] for c in row] for row in counts],
@@ -903,20 +918,23 @@ plt.show()
 # the gold accuracy?
 
 # %%
-SOME = data.pairs[: 24 if smoke() else 300]
+SOME = single[: 24 if smoke() else 300]
 quick = replace(plain, batch_size=8 if len(SOME) > 100 else 4)
-small_rm = partial(train_rm, logprobs=False, recipe=quick)  # its head starts at 0: no opinion, log 2 a pair
+small_rm = partial(
+    train_rm, read_out=reward.sum_over_answer, recipe=quick
+)  # its head starts at 0: no opinion, log 2 a pair
 
 
-def last_column(values, mask, answer):
-    return values[:, -1]  # whatever stands there: for all but the longest row of a batch, padding
+def last_column(said):
+    return said.numbers[:, -1, 0]  # whatever stands there: for all but the longest row of a batch, padding
 
 
 def swapped_loss(chosen, rejected):
     return bradley_terry_loss(rejected, chosen)
 
 
-sure = preferences.compare(train_answers, replace(UNBIASED, temperature=1e-3), annotate, seed=1).pairs[: len(SOME)]
+# %%
+sure = one_pair_each(replace(UNBIASED, temperature=1e-3))[: len(SOME)]
 broken = {
     "right": small_rm(SOME),
     "chosen and rejected swapped": small_rm(SOME, loss=swapped_loss),
@@ -959,7 +977,7 @@ for name in ("right", "last column, not last token"):
 # 5. the learning rate was a thousand times too small
 
 # %% tags=["clinic"]
-coin = preferences.compare(train_answers, replace(UNBIASED, flip=0.5), annotate, seed=1).pairs[: len(SOME)]
+coin = one_pair_each(replace(UNBIASED, flip=0.5))[: len(SOME)]
 again = replace(quick, epochs=quick.epochs * len(SOME) / 16)
 cases = {
     "A": small_rm(SOME[:16], recipe=again),

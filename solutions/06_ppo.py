@@ -76,9 +76,9 @@ def tell(what: str, value: float, guess: float | None) -> None:
 #
 # T tokens have T - 1 such numbers: nothing predicts the first, and what the last one predicts was never said.
 #
-# **By hand.** Logits 2, 1, 0 for the three tokens of a vocabulary: $\log(e^2 + e + 1) = 2.408$, so the log-probabilities
-# are -0.408, -1.408, -2.408. If the next token is number 1, the answer is -1.408. What is it if all three logits are 7?
-# ($-\log 3 = -1.099$: only differences of logits count.)
+# **By hand.** Logits 2, 1, 0 for the three tokens of a vocabulary: $\log(e^2 + e + 1) = 2.408$, so the
+# log-probabilities are -0.408, -1.408, -2.408. If the next token is number 1, the answer is -1.408. What is it if all
+# three logits are 7? ($-\log 3 = -1.099$: only differences of logits count.)
 #
 # **Traps.** (1) Position t speaks of token t + 1. Held against its own token, everything looks plausible and nothing
 # is right. (2) `log(softmax(x))` is minus infinity where a float32 softmax is rounded to 0; take the log and the
@@ -198,10 +198,10 @@ for name, k in zip(("k1", "k2", "k3"), kl_estimates(log_p, log_q)):
 
 # %% [markdown]
 # k1 and k3 are unbiased as values, k2 is not, though it is close. As a loss, k1 is useless: its gradient is 0 on
-# average, for it leaves out that the *samples* change with the policy. k2, the biased one, has just the gradient that is
-# wanted. And k3, which most code puts into its loss, pulls along the gradient of the *other* KL. Near the reference all
-# this hardly matters; far from it, it does. Where the penalty goes into the **reward**, as here, the policy gradient
-# takes care of the samples, and plain k1 is right.
+# average, for it leaves out that the *samples* change with the policy. k2, the biased one, has just the gradient that
+# is wanted. And k3, which most code puts into its loss, pulls along the gradient of the *other* KL. Near the
+# reference all this hardly matters; far from it, it does. Where the penalty goes into the **reward**, as here, the
+# policy gradient takes care of the samples, and plain k1 is right.
 
 # %% [markdown]
 # {exercise shape_rewards}
@@ -214,14 +214,14 @@ for name, k in zip(("k1", "k2", "k3"), kl_estimates(log_p, log_q)):
 #
 # $$ r_t = -\beta \big( \log \pi(x_t) - \log \pi_\text{ref}(x_t) \big) + \text{score} \cdot [\,t = \ell\,] $$
 #
-# **By hand.** $\beta$ = 0.1; log-probabilities -0.5 and -1.0, of the reference -1.5 and -0.5; score 2. Rewards: -0.1, and
-# 0.05 + 2 = 2.05. The second token was less likely under the policy than under the reference, so its "penalty" is a
-# bonus. Sum the rewards of a row: what do you get? (The score minus $\beta$ times the sum of $k_1$.)
+# **By hand.** $\beta$ = 0.1; log-probabilities -0.5 and -1.0, of the reference -1.5 and -0.5; score 2. Rewards: -0.1,
+# and 0.05 + 2 = 2.05. The second token was less likely under the policy than under the reference, so its "penalty" is
+# a bonus. Sum the rewards of a row: what do you get? (The score minus $\beta$ times the sum of $k_1$.)
 #
-# **Traps.** (1) The sign: the log-ratio is what the policy *pays*. Turned round, it is paid for running away. (2) Each
-# row ends somewhere else. The score belongs on its last response token, not in the last column. (3) It is added there:
-# that token pays its penalty too. (4) $\beta$ weighs the penalty, not the score. (5) 0 at padding. (6) A reward is data. If
-# a gradient ran through it, the policy loss would get a second, wrong path to the policy.
+# **Traps.** (1) The sign: the log-ratio is what the policy *pays*. Turned round, it is paid for running away. (2)
+# Each row ends somewhere else. The score belongs on its last response token, not in the last column. (3) It is added
+# there: that token pays its penalty too. (4) $\beta$ weighs the penalty, not the score. (5) 0 at padding. (6) A
+# reward is data. If a gradient ran through it, the policy loss would get a second, wrong path to the policy.
 
 
 # %% tags=["exercise"] exercise="shape_rewards"
@@ -271,9 +271,9 @@ check("shape_rewards")
 # (Schulman et al. 2016, eq. 11 and 16.) $A$ trains the policy; the *return* $R$ is what the value head should have
 # said, and trains it.
 #
-# **By hand.** Three tokens, rewards 0, 0, 1, values 0.2, 0.6, 0.5, $\gamma$ = 1, $\lambda$ = 0.5. Surprises: 0.4, -0.1, 0.5.
-# From the end: $A_3$ = 0.5, $A_2$ = -0.1 + 0.25 = 0.15, $A_1$ = 0.4 + 0.075 = 0.475. Returns: 0.675, 0.75, 1. What are the
-# returns for $\lambda$ = 1? (1, 1, 1: what really came, and the values have dropped out.)
+# **By hand.** Three tokens, rewards 0, 0, 1, values 0.2, 0.6, 0.5, $\gamma$ = 1, $\lambda$ = 0.5. Surprises: 0.4,
+# -0.1, 0.5. From the end: $A_3$ = 0.5, $A_2$ = -0.1 + 0.25 = 0.15, $A_1$ = 0.4 + 0.075 = 0.475. Returns: 0.675, 0.75,
+# 1. What are the returns for $\lambda$ = 1? (1, 1, 1: what really came, and the values have dropped out.)
 #
 # **Traps.** (1) Rows end at different places. After the last token of a row there is no value and no advantage,
 # whatever numbers stand in the padding. (2) $\gamma\lambda$ carries the advantage, $\gamma$ alone the next value; with
@@ -321,11 +321,11 @@ check("gae")
 # %% [markdown]
 # ## A rollout that you can read
 #
-# One answer of the SFT model, token by token. The reward model is lesson 05's, shifted and scaled so that the SFT model's
-# own answers score 0 on average, with deviation 1. The value head is new and says 0 everywhere. Here the answers are
-# priced by *another* reference, the base model, only so that there is a KL to look at: against the SFT model, from which
-# the policy starts, every log-ratio would be 0. Follow one row: reward = -beta · (log-prob - reference), plus the
-# score at the end; the advantage looks ahead.
+# One answer of the SFT model, token by token. The reward model is lesson 05's, shifted and scaled so that the SFT
+# model's own answers score 0 on average, with deviation 1. The value head is new and says 0 everywhere. Here the
+# answers are priced by *another* reference, the base model, only so that there is a KL to look at: against the SFT
+# model, from which the policy starts, every log-ratio would be 0. Follow one row: reward = -beta · (log-prob -
+# reference), plus the score at the end; the advantage looks ahead.
 
 # %%
 recipe = replace(PPO, iterations=2, batch_size=8, minibatch=4) if smoke() else PPO
@@ -367,13 +367,13 @@ record_table("One rollout, token by token", table, note="priced by the base mode
 # **Why.** How large an advantage is depends on the scale of the reward model, and on what kind of batch it is. The
 # step that the policy takes should not. So advantages are shifted and scaled to mean 0 and variance 1.
 #
-# **What.** With mean $\mu$ and variance $v$ over the *counted tokens of the whole batch*, $v$ being the mean squared distance
-# from $\mu$ (population variance),
+# **What.** With mean $\mu$ and variance $v$ over the *counted tokens of the whole batch*, $v$ being the mean squared
+# distance from $\mu$ (population variance),
 #
 # $$ \frac{x - \mu}{\sqrt{v + 10^{-8}}} $$
 #
-# **By hand.** `1 3 5` with mask `1 1 0`: mean 2, variance 1, result `-1 1 0`. What would you get if the padding counted?
-# (Mean 3, variance 8/3: `-1.22 0 1.22`. The good token would be called neutral.)
+# **By hand.** `1 3 5` with mask `1 1 0`: mean 2, variance 1, result `-1 1 0`. What would you get if the padding
+# counted? (Mean 3, variance 8/3: `-1.22 0 1.22`. The good token would be called neutral.)
 #
 # **Traps.** (1) Padding belongs neither into the mean nor into the variance; multiplied by 0, it still counts in a
 # plain `.mean()`. (2) All tokens of the batch together, not each row by itself: a row of good tokens should stay good.
@@ -418,7 +418,8 @@ check("masked_whiten")
 #
 # **What.** With $\rho_t = \pi(x_t) / \pi_\text{old}(x_t)$ and clip $\epsilon$ (Schulman et al. 2017, eq. 7, as a loss):
 #
-# $$ L = \frac{1}{\sum m} \sum_t m_t \max\big( -A_t\, \rho_t,\; -A_t\, \mathrm{clip}(\rho_t, 1 - \epsilon, 1 + \epsilon) \big) $$
+# $$ L = \frac{1}{\sum m} \sum_t m_t
+# \max\big( -A_t\, \rho_t,\; -A_t\, \mathrm{clip}(\rho_t, 1 - \epsilon, 1 + \epsilon) \big) $$
 #
 # **By hand.** $\epsilon$ = 0.2. Take all four corners:
 #
@@ -461,16 +462,16 @@ def ppo_policy_loss(
 
 # %% [markdown] tags=["hints"] exercise="ppo_policy_loss"
 # Where to start
-# The ratio first: `(logprobs - old_logprobs).exp()`. Then two losses for each token, one with the ratio and one with the
-# clamped ratio.
+# The ratio first: `(logprobs - old_logprobs).exp()`. Then two losses for each token, one with the ratio and one with
+# the clamped ratio.
 # ---
 # Which of the two
 # `torch.maximum` takes the larger loss of each token. Where that is the clipped one, no gradient is left: `clamp` is
 # flat outside of its limits.
 # ---
 # The mean
-# Select with the mask (`loss[mask.bool()].mean()`), or multiply by it and divide by `mask.sum()`. And `.detach()` what is
-# data.
+# Select with the mask (`loss[mask.bool()].mean()`), or multiply by it and divide by `mask.sum()`. And `.detach()`
+# what is data.
 
 # %% tags=["check"]
 check("ppo_policy_loss")
@@ -484,12 +485,13 @@ check("ppo_policy_loss")
 #
 # **What.** With the values $V_\text{old}$ from the time of the rollout,
 #
-# $$ L = \frac{1}{2 \sum m} \sum_t m_t \max\Big( (V_t - R_t)^2,\; \big(V^\text{old}_t + \mathrm{clip}(V_t - V^\text{old}_t,
-# -\epsilon, \epsilon) - R_t\big)^2 \Big) $$
+# $$ L = \frac{1}{2 \sum m} \sum_t m_t \max\Big( (V_t - R_t)^2,\;
+# \big(V^\text{old}_t + \mathrm{clip}(V_t - V^\text{old}_t, -\epsilon, \epsilon) - R_t\big)^2 \Big) $$
 #
-# **By hand.** Old value 0.5, return 1, $\epsilon$ = 0.2. New value 0.9: (-0.1)² = 0.01 against (0.7 - 1)² = 0.09; the larger
-# is 0.09, the loss 0.045, and it no longer pushes. New value 0.2: 0.64 against (0.3 - 1)² = 0.49; loss 0.32, and it
-# pushes. Which sense of "pessimistic" is this? (The same as in 6.6: no profit from a move of more than $\epsilon$.)
+# **By hand.** Old value 0.5, return 1, $\epsilon$ = 0.2. New value 0.9: (-0.1)² = 0.01 against (0.7 - 1)² = 0.09; the
+# larger is 0.09, the loss 0.045, and it no longer pushes. New value 0.2: 0.64 against (0.3 - 1)² = 0.49; loss 0.32,
+# and it pushes. Which sense of "pessimistic" is this? (The same as in 6.6: no profit from a move of more than
+# $\epsilon$.)
 #
 # **Traps.** (1) `max` of the squares, not `min`. (2) Clipped is the *change* of the value, by $\pm\epsilon$ around the
 # old one; a value has no ratio. (3) The half. (4) One mean over counted tokens. (5) The gradient goes to `values` only;
@@ -526,8 +528,8 @@ check("ppo_value_loss")
 # %% [markdown]
 # {exercise adapt_kl_coefficient}
 #
-# **Why.** Nobody knows beforehand which $\beta$ buys which distance: that depends on the reward model and on the policy. It is
-# easier to say how far the policy may go, and to turn the knob until it is there.
+# **Why.** Nobody knows beforehand which $\beta$ buys which distance: that depends on the reward model and on the
+# policy. It is easier to say how far the policy may go, and to turn the knob until it is there.
 #
 # **What.** After a rollout of $n$ answers whose mean KL was `kl` (Ziegler et al. 2019, sec. 2.2), with a time scale of
 # `horizon` answers:
@@ -535,9 +537,9 @@ check("ppo_value_loss")
 # $$ e = \mathrm{clip}\Big(\frac{\text{kl}}{\text{target}} - 1,\; -0.2,\; 0.2\Big), \qquad
 # \beta \leftarrow \beta \Big(1 + e\, \frac{n}{\text{horizon}}\Big) $$
 #
-# **By hand.** $\beta$ = 0.1, target 2, n = 128, horizon 2,000. KL 6: the error is 2, clipped to 0.2, so $\beta$ becomes
-# 0.1 · (1 + 0.2 · 0.064) = 0.10128. KL 1.8: error -0.1, and $\beta$ = 0.09936. How many rollouts of KL 6 until $\beta$ has
-# doubled? (log 2 / log 1.0128: 55. A patient controller.)
+# **By hand.** $\beta$ = 0.1, target 2, n = 128, horizon 2,000. KL 6: the error is 2, clipped to 0.2, so $\beta$
+# becomes 0.1 · (1 + 0.2 · 0.064) = 0.10128. KL 1.8: error -0.1, and $\beta$ = 0.09936. How many rollouts of KL 6
+# until $\beta$ has doubled? (log 2 / log 1.0128: 55. A patient controller.)
 #
 # **Traps.** (1) Too far means *more* penalty. (2) The relative error, divided by the target. (3) The error is clipped,
 # not the new $\beta$. (4) n over horizon, not the other way round. (5) It multiplies $\beta$: nothing is added to it.
@@ -579,8 +581,8 @@ check("adapt_kl_coefficient")
 display(Code(inspect.getsource(ppo.ppo_iteration), language="python"))
 
 # %% [markdown]
-# - `collect` samples the answers and writes down, **once**, what the policy that gave them thought of every token. These
-#   old log-probs stay fixed for all epochs; computed anew after each update, the ratio would always be 1.
+# - `collect` samples the answers and writes down, **once**, what the policy that gave them thought of every token.
+#   These old log-probs stay fixed for all epochs; computed anew after each update, the ratio would always be 1.
 # - The **reference** is the frozen SFT model, another object with weights of its own. It never moves.
 # - Advantages are whitened over the whole batch, returns are not: the critic must learn values in the units of the
 #   reward.
@@ -622,12 +624,12 @@ for name in ("score", "gold", "kl", "entropy", "clip_fraction", "approx_kl", "ex
 record("PPO training time", history.seconds[-1], unit="s")
 
 # %% [markdown]
-# How to read it. **score** is what PPO maximises; **gold** (of the same answers) is what we want, measured, never used.
-# **kl** is the price paid so far. **entropy** falls: the policy makes up its mind. **clip_fraction** and **approx_kl** say
-# how far one rollout's updates went from the policy that gave it; a sudden rise is the first sign of a run that breaks.
-# **explained_variance** is the share of the variance of returns that the critic foresees. Textbooks want it near 1. Look
-# at yours: a linear head on a shared body, in so few iterations, foresees little, and the run works all the same. What
-# it would save is noise, as you will see below.
+# How to read it. **score** is what PPO maximises; **gold** (of the same answers) is what we want, measured, never
+# used. **kl** is the price paid so far. **entropy** falls: the policy makes up its mind. **clip_fraction** and
+# **approx_kl** say how far one rollout's updates went from the policy that gave it; a sudden rise is the first sign
+# of a run that breaks. **explained_variance** is the share of the variance of returns that the critic foresees.
+# Textbooks want it near 1. Look at yours: a linear head on a shared body, in so few iterations, foresees little, and
+# the run works all the same. What it would save is noise, as you will see below.
 #
 # ## See it: before and after
 #
@@ -746,9 +748,9 @@ display(
 
 # %% [markdown]
 # One or two tokens decide an answer; the others only carry it out. With lambda = 1 every token is told how the whole
-# answer ended, less what the critic expected: right on average over many answers, noisy in each. With lambda = 0 each is
-# told only what the *critic* saw in the next step, and this critic sees little. That is the trade: noise against the
-# critic's ignorance. One answer is an anecdote; run the cells again with another row.
+# answer ended, less what the critic expected: right on average over many answers, noisy in each. With lambda = 0 each
+# is told only what the *critic* saw in the next step, and this critic sees little. That is the trade: noise against
+# the critic's ignorance. One answer is an anecdote; run the cells again with another row.
 #
 # ## How long a leash?
 #
@@ -787,7 +789,8 @@ for beta, (past, _) in sweep.items():
 # A long leash gets a higher score for more nats, a short one stays at home. In so few iterations, with an honest reward
 # model, even beta = 0 does no harm yet. Lesson 08 goes on until it does.
 #
-# Instead of a beta you can name the KL that you are willing to spend, and let your `adapt_kl_coefficient` find the beta.
+# Instead of a beta you can name the KL that you are willing to spend, and let your `adapt_kl_coefficient` find the
+# beta.
 
 # %%
 steered, _ = run(kl_target=0.3, horizon=600)
@@ -849,6 +852,7 @@ cases = {
     "C": run(peak=short.peak / 100)[0],
     "D": run(beta=-1.0)[0],
 }
+# %% tags=["clinic"]
 healthy = run(beta=0.5)[0]
 figure, axes = plt.subplots(3, 4, figsize=(10, 5.6), sharex=True, sharey="row")
 for column, (case, past) in zip(axes.T, cases.items()):
@@ -890,18 +894,18 @@ diagnose(suspects, key={"A": "f1d316d3", "B": "0bb52b08", "C": "b5ca5523", "D": 
 # ## What you have now
 #
 # - A policy whose single answer is about as good as the best of many were, for a few nats, in about a minute.
-# - Eight functions with their signs and masks right, and the habit of reading curves: score, KL, entropy, clip fraction,
-#   approximate KL, explained variance, length.
+# - Eight functions with their signs and masks right, and the habit of reading curves: score, KL, entropy, clip
+#   fraction, approximate KL, explained variance, length.
 # - A leash that says what was paid. A penalty in the reward wants k1; a penalty in the loss had better be k2.
 # - A policy can only become what its reward knows. Myths that the reward model believes survive; what it misjudges will
 #   be found and used. That is lesson 08.
 #
-# **To read.** Schulman et al. 2016, *High-dimensional continuous control using generalized advantage estimation*, eq. 11
-# and 16: `gae`. · Schulman et al. 2017, *Proximal policy optimization algorithms*, eq. 7: the clipped objective. ·
-# Ziegler et al. 2019, *Fine-tuning language models from human preferences*, sec. 2.2: the KL penalty in the reward, and
-# the controller that you wrote. · Stiennon et al. 2020, *Learning to summarize from human feedback*, sec. 3.4: PPO on a
-# learned reward. · Ouyang et al. 2022, *Training language models to follow instructions*, eq. 2: the same, and a
-# pretraining term against forgetting. · Schulman 2020, *Approximating KL divergence*: k1, k2, k3. · Huang et al. 2022,
-# *The 37 implementation details of PPO*: what papers leave out.
+# **To read.** Schulman et al. 2016, *High-dimensional continuous control using generalized advantage estimation*, eq.
+# 11 and 16: `gae`. · Schulman et al. 2017, *Proximal policy optimization algorithms*, eq. 7: the clipped objective. ·
+# Ziegler et al. 2019, *Fine-tuning language models from human preferences*, sec. 2.2: the KL penalty in the reward,
+# and the controller that you wrote. · Stiennon et al. 2020, *Learning to summarize from human feedback*, sec. 3.4:
+# PPO on a learned reward. · Ouyang et al. 2022, *Training language models to follow instructions*, eq. 2: the same,
+# and a pretraining term against forgetting. · Schulman 2020, *Approximating KL divergence*: k1, k2, k3. · Huang et
+# al. 2022, *The 37 implementation details of PPO*: what papers leave out.
 #
 # Next is [07 · GRPO](07_grpo.ipynb): the same without a critic.

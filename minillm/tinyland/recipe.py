@@ -71,9 +71,9 @@ class RewardRecipe:
     """Settings of the reward model's training: `requests` with `answers` each, all pairs of which are compared. A batch
     is all pairs of `batch_size` requests."""
 
-    requests: int = 4000
+    requests: int = 3000
     answers: int = 4
-    epochs: float = 2.0
+    epochs: float = 1.6
     batch_size: int = 16
     peak: float = 1e-3
     warmup: int = 20
