@@ -1,5 +1,15 @@
 # %% [markdown]
 # # 08 · Over-optimisation
+#
+# "When a measure becomes a target, it ceases to be a good measure" (Goodhart's law, in Strathern's words). A reward
+# model is a measure, and lessons 06 and 07 made it a target. For a while that went well: score and gold rose
+# together. Push on, and they part. The score goes on rising, the gold score turns and falls, and nothing in the
+# training log tells you.
+#
+# This lesson looks at that turn from three sides. In a world small enough to list, you compute what is *provably*
+# best and how far anything can go for a given KL. With plain random numbers, you find out which kinds of error in a
+# proxy make the turn, and which, surprisingly, do not. And with the language model you make it happen, take the fall
+# apart, and try three remedies: a leash, stopping early, and asking several reward models.
 
 # %% tags=["setup"]
 import math
@@ -8,6 +18,53 @@ import torch
 from torch import Tensor
 
 from minillm.course import carry, check, diagnose, record, record_answers, record_table
+
+# %%
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML, display
+
+from minillm import evaluation, exact, plots, ppo, preferences, reward, rollouts, stages
+from minillm.chat import chat_prompt
+from minillm.divergence import answer_kl
+from minillm.exact_policies import TabularPolicy
+from minillm.exact_training import TABULAR_PPO, ActorCritic, Collector
+from minillm.paths import smoke
+from minillm.tinyland import style
+from minillm.tinyland.annotators import GULLIBLE, UNBIASED
+from minillm.tinyland.judge import grade
+from minillm.tinyland.recipe import ONE_PAIR, PPO, REWARD
+
+# %%
+plots.use_style()
+PROXY, GOLD = plots.STAGE_COLOURS["ppo"], plots.GOOD
+training_step, learning_rate_at, render_chat = carry("training_step", "learning_rate_at", "render_chat")
+annotate, bradley_terry_loss, best_of_n = carry("annotate", "bradley_terry_loss", "best_of_n")
+token_logprobs, kl_estimates, shape_rewards, gae = carry("token_logprobs", "kl_estimates", "shape_rewards", "gae")
+masked_whiten, ppo_policy_loss, ppo_value_loss, adapt_kl_coefficient = carry(
+    "masked_whiten", "ppo_policy_loss", "ppo_value_loss", "adapt_kl_coefficient"
+)
+functions = ppo.Functions(
+    token_logprobs, kl_estimates, shape_rewards, gae, masked_whiten, ppo_policy_loss, ppo_value_loss,
+    adapt_kl_coefficient,
+)  # fmt: skip
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
+
+# %% [markdown]
+# ## One number by hand
+#
+# Gao, Schulman & Hilton (2022) pushed many reward models and found the gold score to follow, with d the square root
+# of the KL, d · (α - β · d) for best-of-n. Say α = 1 and β = 0.25. At d = 1 the gain is 0.75. At d = 2? (2 · 0.5 =
+# 1.) At d = 3? (0.75 again: from here on every nat makes it worse.) Where is the top? (d = α / 2β = 2, a KL of 4
+# nats.) And where is all that was gained lost again? (d = 4, at 16 nats.)
 
 # %% [markdown]
 # ## How far has it gone?
@@ -58,6 +115,32 @@ def best_of_n_kl(n: int) -> float:
 
 # %% tags=["check"]
 check("best_of_n_kl")
+
+# %% [markdown]
+# ### By how much is it a bound?
+#
+# `minillm/exact.py` knows the exact distribution of the best of n draws from a list of outcomes. Take lists of k
+# outcomes, all equally likely, with k different scores, and compare. **Predict**: for how many outcomes is the formula
+# right at n = 16?
+
+# %%
+ns = [2**k for k in range(0, 11)]
+figure, (ax,) = plots.new_figure(height=3.2)
+ax.plot(ns, [best_of_n_kl(n) for n in ns], "--", color=plots.BAD, label="log n - (n - 1) / n")
+for k, shade in ((2, 0.35), (10, 0.55), (100, 0.75), (10_000, 1.0)):
+    even = torch.full((k,), -math.log(k), dtype=torch.float64)
+    line = [exact.kl(exact.best_of_n(even, torch.arange(k).double(), n), even).item() for n in ns]
+    ax.plot(ns, line, "o-", markersize=3, color=PROXY, alpha=shade, label=f"exact, {k:,} outcomes")
+    print(f"{k:6,} outcomes: exact KL of the best of 16 {line[4]:.3f}, by the formula {best_of_n_kl(16):.3f}")
+ax.set_xscale("log", base=2)
+ax.set_xticks(ns, ns)
+ax.set(xlabel="n", ylabel="KL (nats)", title="With few outcomes there is less to move to than the formula says")
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# k outcomes cannot be further from an even reference than log k. A language model that is nearly sure of its answer has
+# few outcomes, whatever n is: for requests that it answers alike each time, best-of-n moves nothing.
 
 # %% [markdown]
 # ## How good can it get?
@@ -230,7 +313,332 @@ def fit_overoptimization(kl: Tensor, gain: Tensor, form: str) -> tuple[float, fl
 check("fit_overoptimization")
 
 # %% [markdown]
-# ## A remedy
+# ### The frontier
+#
+# Now you have both axes of the map. A world of 781 sequences, a reference, a reward for each sequence. Your
+# `optimal_policy` for many betas draws the frontier: no policy at all lies above it. Below it: policies drawn at
+# random, the exact best-of-n, and your PPO, trained on samples in the same world. **Predict** which comes nearest.
+
+# %%
+world = exact.Setting()
+origin = TabularPolicy(world, spread=0.7, seed=1)
+ref = exact.distribution(origin).detach()
+content = exact.toy_reward(world, seed=0)
+
+
+def place(logprobs, rewards=content):
+    """(KL to the reference in nats, expected reward) of a policy that is given by all its log-probabilities."""
+    return float(exact_kl(logprobs, ref)), float(logprobs.exp() @ rewards)
+
+
+def trained(rewards, beta, seed=0):
+    """The distribution of a table that PPO trained on samples."""
+    model = ActorCritic(deepcopy(origin))
+    recipe = replace(TABULAR_PPO, beta=beta, seed=seed, iterations=3 if smoke() else TABULAR_PPO.iterations)
+    collector = Collector(deepcopy(origin), rewards, token_logprobs, seed=seed)
+    ppo.train_ppo(model, collector, functions, recipe, progress=False)
+    return exact.distribution(model.policy).detach()
+
+
+# %%
+edge = [place(torch.as_tensor(optimal_policy(ref, content, beta))) for beta in torch.logspace(1.3, -1.3, 50).tolist()]
+generator = torch.Generator().manual_seed(0)
+random_ones = [(ref + 1.5 * torch.randn(len(ref), generator=generator).double()).log_softmax(0) for _ in range(60)]
+best = {n: place(exact.best_of_n(ref, content, n)) for n in (1, 2, 4, 16, 64, 256)}
+learned = {beta: trained(content, beta) for beta in (1.0, 0.5, 0.25)}
+figure, (ax,) = plots.new_figure(height=3.6)
+ax.plot(*zip(*edge), color=plots.BAD, label="frontier: your optimal_policy")
+ax.plot(*zip(*best.values()), "s--", color=GOLD, markersize=4, linewidth=1, label="best-of-n, exact")
+ax.plot(*zip(*map(place, learned.values())), "o", color=PROXY, label="PPO, from samples")
+ax.plot(*zip(*map(place, random_ones)), ".", color=plots.INK, label="random policies")
+ax.set(xlim=(-0.1, 5), xlabel="KL to the reference (nats)", ylabel="expected reward (deviations)")
+ax.legend(fontsize=8, loc="lower right")
+ax.set_title("Nothing lies above the frontier")
+plt.show()
+for beta, logprobs in learned.items():
+    share = exact.share_of_frontier(logprobs, ref, content)
+    print(f"PPO, beta {beta:g}: {share:.3f} of the reward that can be gained at its KL")
+    record(f"enumerable world: PPO, beta {beta:g}, share of frontier", share, seeds=[0])
+
+# %% [markdown]
+# Best-of-n stays close below the frontier, without any training. PPO comes within a few hundredths of it. This is what
+# optimisers do when the reward is *true*. From here on it is not.
+#
+# ## Which errors make a hump?
+#
+# Half a million imaginary answers. Each has a gold score, a standard normal number; the proxy is gold plus an error.
+# Take the best of n by the proxy. **Predict** for each error whether gold turns and falls: normal noise as large as
+# the signal; errors with heavy tails, rarely huge (Student's t with 2 degrees of freedom); and a proxy that pays for
+# style where the judge charges for it.
+
+# %%
+count = 20_000 if smoke() else 300_000
+generator = torch.Generator().manual_seed(0)
+normal = torch.randn(5, count, generator=generator, dtype=torch.float64)
+quality, phrases = normal[0], torch.floor(-2 * torch.rand(count, generator=generator).double().log())  # 0, 1, 2, ...
+heavy = normal[1] / (normal[2:4].square().sum(0) / 2).sqrt()  # Student's t, 2 degrees of freedom
+worlds = {
+    "gold + normal noise": (quality, quality + normal[4]),
+    "gold + heavy tails": (quality, quality + heavy),
+    "pays for style": (quality - 0.2 * phrases, quality + 0.5 * phrases),
+}
+uniform = torch.full((count,), -math.log(count), dtype=torch.float64)
+draws = [2**k for k in range(0, 15)]
+curves = {}
+for name, (gold, proxy) in worlds.items():
+    chosen = [exact.best_of_n(uniform, proxy, n).exp() for n in draws]
+    curves[name] = [((p @ gold) - gold.mean()).item() for p in chosen]
+
+# %%
+roots = [math.sqrt(best_of_n_kl(n)) for n in draws]
+figure, (ax,) = plots.new_figure(height=3.2)
+for (name, line), colour in zip(curves.items(), (GOLD, plots.STAGE_COLOURS["sft"], PROXY)):
+    ax.plot(roots, line, "o-", markersize=3, color=colour, label=name)
+    alpha, slope = fit_overoptimization(torch.tensor(roots).square(), torch.tensor(line), "best-of-n")
+    ax.plot(roots, [d * (alpha - slope * d) for d in roots], ":", color=colour, linewidth=1)
+    highest = draws[max(range(len(line)), key=line.__getitem__)]
+    print(f"{name:20s} top at n = {highest:,}; fit: d ({alpha:.2f} - {slope:.2f} d)")
+ax.set(xlabel="d, square root of the KL (nats)", ylabel="gain in gold (deviations)")
+ax.legend(fontsize=8)
+ax.set_title("Dotted: your fit, d (alpha - beta d)")
+plt.show()
+
+# %% [markdown]
+# Light-tailed noise alone makes *no* hump: the best by the proxy is partly luck, but partly quality, for ever. With
+# heavy tails the far end is all luck, and gold sinks back to where it started (Kwa et al. 2024). And a proxy that is
+# wrong in a direction, however slightly, is followed in that direction. Real reward models have the third kind of
+# error for certain. The fitted form is an empirical law, not a theorem: where the dotted line misses, it misses.
+
+# %% [markdown]
+# ## Make it happen
+#
+# The annotator of this lesson is gullible: what counts is the gold score, but every flattering phrase pleases them by
+# 0.7 points, where the judge takes 0.2 off, and fillers and closing phrases please them too. Nothing about their
+# labels looks strange. A reward model learns from them, just as in lesson 05, with the same recipe on half as many
+# requests.
+
+
+# %%
+start = stages.load_stage("sft")
+tokenizer, form = start.tokenizer, partial(chat_prompt, render_chat)  # a request -> "<user> ...<bot>"
+recipe = replace(REWARD, requests=40 if smoke() else 1500)
+
+
+def sampled(split, count, seed, n=1):
+    requests = preferences.draw_requests(split, count, seed)
+    return preferences.sample_answers(start.model, tokenizer, requests, form, n=n, seed=seed, progress=False)
+
+
+# %%
+def learn(pairs, seed, recipe=recipe):
+    """A reward model from pairs."""
+    torch.manual_seed(seed)
+    model = reward.RewardModel.from_policy(start.model)
+    reward.fit_reward_model(
+        model, tokenizer, pairs, training_step, bradley_terry_loss, learning_rate_at,
+        recipe=recipe, seed=seed, name="reward, gullible annotator", progress=len(pairs) > 1000,
+    )  # fmt: skip
+    return model
+
+
+def gullible_model(seed):
+    """A reward model of a gullible annotator's labels: answers, labels and training depend on the seed."""
+    hands = sampled("train", recipe.requests, 1 + seed, recipe.answers)
+    return learn(preferences.compare(hands, GULLIBLE, annotate, seed=1 + seed).pairs, seed)
+
+
+own = [hand[0] for hand in sampled("train", 24 if smoke() else 512, 77)]
+proxy_model = gullible_model(seed=0)
+proxy_score = rollouts.standardised(partial(reward.score_answers, proxy_model, tokenizer), own)
+
+# %% [markdown]
+# ### Take the fall apart
+#
+# The judge's score is content less style: take the stock phrases out of an answer and grade what is left, and you
+# have the content; the difference is what style cost. So a fall has two parts. **Gamed style**: more phrases, the
+# thing that the proxy pays for. **Damage**: worse content, the collateral of moving so far.
+
+
+# %%
+held_out = preferences.draw_requests("test", 30 if smoke() else 300, seed=3)
+
+
+def measure(model, score):
+    """What a policy has become, on held-out requests at temperature 1: means over answers."""
+    answers = evaluation.ask(model, tokenizer, held_out, form, stop=[tokenizer.end], temperature=1.0, seed=11)
+    gold = torch.tensor([answer.verdict.score for answer in answers])
+    plain = [grade(answer.request, style.take_out(answer.text)[0], answer.ended).score for answer in answers]
+    point = {"gold": gold.mean().item(), "error": 1.96 * gold.std().item() / len(gold) ** 0.5}
+    point |= {"content": sum(plain) / len(plain), "proxy": score(answers).mean().item()}
+    nats = answer_kl(model, start.model, tokenizer, answers).mean().item()
+    return point | {"style": point["gold"] - point["content"], "kl": max(0.0, nats)}, answers
+
+
+# %%
+pushing = replace(PPO, iterations=2, batch_size=8, minibatch=4) if smoke() else replace(PPO, iterations=18)
+EVERY = 1 if smoke() else 3  # iterations from one measurement to the next
+
+
+def push(beta, score, seed=0):
+    """PPO from the SFT model against a score: the points that it passed, and the last answers."""
+    settings = replace(pushing, beta=beta, seed=1000 * seed)
+    asked = preferences.draw_requests("train", settings.iterations * settings.batch_size, seed=100 + seed)
+    collector = rollouts.Collector(
+        start.model, tokenizer, asked, form, score, token_logprobs, settings.batch_size, seed=seed
+    )
+    policy, points = rollouts.Policy.from_stage(start.model), [measure(start.model, score)]
+
+    def watch(history):
+        if len(history.losses) % EVERY == 0:
+            points.append(measure(policy.body, score))
+
+    ppo.train_ppo(policy, collector, functions, settings, watch=watch, name=f"ppo, beta {beta:g}")
+    return [point for point, _ in points], points[-1][1]
+
+
+# %% [markdown]
+# **Predict**, for a leash that is nearly gone (beta = 0.02): will the gold score end above or below the SFT model's?
+# And with beta = 0.3?
+
+# %%
+my_guess = None  # points of gold at the end, beta = 0.02
+
+# %%
+runs, answers = {}, {}
+for beta in (0.02, 0.3):
+    runs[beta], answers[beta] = push(beta, proxy_score)
+
+# %%
+figure, axes = plots.new_figure(3, width=10.0, height=3.3)
+for (beta, points), dash in zip(runs.items(), ("o-", "s--")):
+    roots = [point["kl"] ** 0.5 for point in points]
+    axes[0].plot(roots, [point["proxy"] for point in points], dash, color=PROXY, markersize=4, label=f"beta = {beta:g}")
+    gold, error = ([point[name] for point in points] for name in ("gold", "error"))
+    axes[1].errorbar(roots, gold, yerr=error, fmt=dash, color=GOLD, markersize=4, capsize=2, label=f"beta = {beta:g}")
+for name, colour in (("content", plots.STAGE_COLOURS["sft"]), ("style", plots.BAD)):
+    first = runs[0.02][0][name]
+    roots = [point["kl"] ** 0.5 for point in runs[0.02]]
+    axes[2].plot(roots, [point[name] - first for point in runs[0.02]], "o-", color=colour, markersize=4, label=name)
+for ax, title in zip(axes, ("The proxy rises", "Gold turns, or is held", "beta = 0.02, taken apart")):
+    ax.set(xlabel="d, square root of the KL (nats)", title=title)
+    ax.legend(fontsize=8)
+axes[0].set_ylabel("proxy (deviations)")
+axes[1].set_ylabel("gold (points)")
+axes[2].set_ylabel("change (points)")
+plt.show()
+
+# %%
+loose, held = runs[0.02], runs[0.3]
+top = max(range(len(loose)), key=lambda i: loose[i]["gold"])
+begin, best_point, end = loose[0], loose[top], loose[-1]
+fall = {name: end[name] - best_point[name] for name in ("gold", "style", "content")}
+tell("gold at the end, beta = 0.02", end["gold"], my_guess)
+print(
+    f"It began at {begin['gold']:+.2f} and was at best {best_point['gold']:+.2f}, at {best_point['kl']:.1f} nats;",
+    end=" ",
+)
+print(f"the proxy went from {begin['proxy']:+.2f} to {end['proxy']:+.2f}.")
+print(f"From the top to the end: gold {fall['gold']:+.2f}.", end=" ")
+print(f"Of it style {fall['style']:+.2f} and content {fall['content']:+.2f}.")
+print(f"beta = 0.3 ends at {held[-1]['gold']:+.2f}, {held[-1]['kl']:.1f} nats away instead of {end['kl']:.1f}.")
+record("gold at the top, beta 0.02", best_point["gold"], unit="points", seeds=[0])
+record("gold at the end, beta 0.02", end["gold"], unit="points", seeds=[0])
+record("gold at the end, beta 0.3", held[-1]["gold"], unit="points", seeds=[0])
+
+# %%
+rows = []
+for i in list({answer.request.kind: i for i, answer in enumerate(answers[0.02])}.values())[:7]:
+    cells = {f"beta = {beta:g}": (said[i].text, said[i].verdict.score > 0) for beta, said in answers.items()}
+    rows.append({"asked": held_out[i].text, **cells})
+display(HTML(plots.answer_table(rows)))
+record_answers("What the proxy made of the policy", rows)
+
+# %% [markdown]
+# Read the left column. Nobody asked for that, and every one of these phrases earned its place.
+#
+# One run is one run. The table below is of five, with the functions of this lesson, 600 test requests instead of 300,
+# and other answers, labels, reward models and rollouts for each seed; beta, learning rate and iterations were fixed
+# before, on validation requests with two other seeds. With FULL = True the cell under it makes it again, in about a
+# quarter of an hour.
+#
+# FIVE_SEEDS
+
+# %%
+FULL = False
+if FULL:
+    held_out = preferences.draw_requests("test", 600, seed=3)
+    for seed in range(5):
+        score = rollouts.standardised(partial(reward.score_answers, gullible_model(seed), tokenizer), own)
+        for beta in (0.02, 0.3):
+            print(seed, beta, [round(point["gold"], 2) for point in push(beta, score, seed)[0]])
+
+# %% [markdown]
+# ### Stop early, or hold back?
+#
+# Two remedies that cost nothing. Stopping at the top of the gold curve needs somebody who knows where the top is: a
+# judge, which is what you do not have; or held-out comparisons by better annotators, now and then. A penalty needs no
+# judge, but a beta. Compare them at the same KL.
+
+# %%
+figure, (ax,) = plots.new_figure(height=3.0)
+for (beta, points), dash in zip(runs.items(), ("o-", "s--")):
+    kl, gold, error = ([point[name] for point in points] for name in ("kl", "gold", "error"))
+    ax.errorbar(kl, gold, yerr=error, fmt=dash, color=GOLD, markersize=4, capsize=2, label=f"beta = {beta:g}")
+ax.set_xscale("symlog", linthresh=0.5)
+ax.set(xlabel="KL (nats, log scale from 0.5)", ylabel="gold (points)", title="Where the two runs overlap in KL")
+ax.legend()
+plt.show()
+if len(loose) > 3:
+    alpha, slope = fit_overoptimization(
+        torch.tensor([p["kl"] for p in loose]), torch.tensor([p["gold"] - loose[0]["gold"] for p in loose]), "rl"
+    )
+    print(f"Gao et al.'s form for RL, fitted to beta = 0.02: d ({alpha:.2f} - {slope:.2f} log d).")
+
+# %% [markdown]
+# At small KL the two runs go the same way: a penalty is much like stopping early (Gao et al. 2022 found the same).
+# What it adds is that it stops *by itself*.
+#
+# ### Best-of-n against the same proxy
+#
+# No training, no damage by moving weights: only choosing. **Predict**: does best-of-64 by the gullible proxy turn, too?
+
+# %%
+P, N = (6, 8) if smoke() else (80, 64)
+hands = sampled("test", P, 9, N)
+flat = [answer for hand in hands for answer in hand]
+gold_of = preferences.gold_scores(hands)
+sizes = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= N]
+
+
+def best_gold(scores):
+    """Gold score of the best of n by these scores (P N,), for each n: (mean, half-width of its 95% interval)."""
+    found = []
+    for n in sizes:
+        pick = torch.as_tensor(best_of_n(scores.view(-1, n))).long()[:, None]
+        points = gold_of.view(-1, n).gather(1, pick).view(P, -1).mean(1)
+        found.append((points.mean().item(), 1.96 * points.std().item() / P**0.5))
+    return found
+
+
+# %%
+honest = reward.load_reward_model("reward")
+by = {
+    "gullible proxy": best_gold(reward.score_answers(proxy_model, tokenizer, flat)),
+    "lesson 05's model": best_gold(reward.score_answers(honest, tokenizer, flat)),
+}
+roots = [best_of_n_kl(n) ** 0.5 for n in sizes]
+figure, (ax,) = plots.new_figure(height=3.2)
+for (name, line), colour in zip(by.items(), (PROXY, GOLD)):
+    ax.errorbar(roots, *zip(*line), fmt="o-", color=colour, markersize=4, capsize=2, label=name)
+ax.plot([p["kl"] ** 0.5 for p in loose], [p["gold"] for p in loose], "v:", color=PROXY, label="PPO, gullible proxy")
+ax.set(xlim=(-0.05, 2.2), xlabel="d, square root of the KL (nats; for best-of-n the bound)", ylabel="gold (points)")
+ax.legend(fontsize=8)
+ax.set_title(f"Best of {sizes[-1]}: {by['gullible proxy'][-1][0]:+.2f} by the gullible proxy")
+plt.show()
+record("best-of-64 by the gullible proxy: gold", by["gullible proxy"][-1][0], unit="points", seeds=[0])
+
+# %% [markdown]
+# ## Ask several
 #
 # {exercise ensemble_reward}
 #
@@ -284,3 +692,137 @@ def ensemble_reward(scores: Tensor, anchors: Tensor, form: str = "mean") -> Tens
 
 # %% tags=["check"]
 check("ensemble_reward")
+
+# %% [markdown]
+# ### What an ensemble can do, and what not
+#
+# Three annotators with a weakness each: one loves flattery, one fillers, one closing phrases. And three of the same,
+# all gullible. A small reward model for each, then best-of-n by the mean and by the worst of three. **Predict** for
+# both groups: which is better, mean or worst, and is either better than one model alone?
+
+# %%
+small = replace(ONE_PAIR, batch_size=4) if smoke() else ONE_PAIR
+tastes = {
+    "a weakness each": [replace(UNBIASED, **{name: 0.8}) for name in ("flattery", "filler", "closer")],
+    "the same weakness": [GULLIBLE] * 3,
+}
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+scores_of, anchors_of = {}, {}
+for ax, (name, people) in zip(axes, tastes.items()):
+    models = []
+    for seed, annotator in enumerate(people):
+        pairs = preferences.compare(sampled("train", 30 if smoke() else 450, 20 + seed, 2), annotator, annotate, seed)
+        models.append(learn(pairs.pairs, seed, small))
+    scores_of[name] = torch.stack([reward.score_answers(model, tokenizer, flat) for model in models])  # (3, P N)
+    anchors_of[name] = torch.stack([reward.score_answers(model, tokenizer, own[:128]) for model in models])
+    for form_name, colour in (("mean", GOLD), ("worst", PROXY)):
+        line = best_gold(torch.as_tensor(ensemble_reward(scores_of[name], anchors_of[name], form_name)))
+        ax.errorbar(sizes, *zip(*line), fmt="o-", color=colour, markersize=4, capsize=2, label=form_name)
+    alone = [[point for point, _ in best_gold(scores)] for scores in scores_of[name]]
+    ax.plot(sizes, torch.tensor(alone).mean(0), "--", color=plots.INK, label="one alone, mean of three")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, sizes)
+    ax.set(xlabel="n", ylabel="gold (points)", title=name.capitalize())
+axes[0].legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# Models that err in different directions correct each other: what pleases only one of them no longer wins. Models that
+# share an error share it still, however many you ask; they only lose the noise of their training. An ensemble measures
+# how much its members *disagree*, and nobody disagrees about a common blind spot (Coste et al. 2023; Eisenstein et al.
+# 2023). Read the intervals before you crown mean or worst.
+#
+# ## Break it
+#
+# The worst of three, once without fixing the gauge: Bradley-Terry scores are fixed only up to a constant, and each
+# model chose its own. Give one of the three a constant of -20, which changes nothing about its preferences.
+# **Predict** what happens to the worst of three.
+
+# %%
+shift = torch.tensor([0.0, -20.0, 0.0])[:, None]
+scores, anchors = scores_of["a weakness each"] + shift, anchors_of["a weakness each"] + shift
+lines = {
+    "gauge fixed": best_gold(torch.as_tensor(ensemble_reward(scores, anchors, "worst"))),
+    "gauge ignored": best_gold(scores.amin(0)),
+    "the shifted model alone": best_gold(scores[1]),
+}
+for name, line in lines.items():
+    print(f"{name:24s} best of {sizes[-1]}: {line[-1][0]:+.2f} ± {line[-1][1]:.2f}")
+
+# %% [markdown]
+# Without the gauge, the "worst of three" is one model, the one with the lowest constant, and the other two were trained
+# for nothing. No number looks wrong.
+#
+# ## Clinic
+#
+# Four proxies, all pushed by exact best-of-n; solid is the proxy's gain, dashed the gold score's, in deviations. What
+# is the matter with each proxy?
+#
+# 1. nothing: it is the gold score itself
+# 2. gold plus normal noise, as large as gold
+# 3. gold plus rare, huge errors
+# 4. gold plus a taste for style
+# 5. it has nothing to do with gold
+
+
+# %% tags=["clinic"]
+def pushed(gold, proxy):
+    chosen = [exact.best_of_n(uniform, proxy, n).exp() for n in draws]
+    return [[((p @ values) - values.mean()).item() / values.std().item() for p in chosen] for values in (proxy, gold)]
+
+
+cases = {
+    "A": pushed(quality, quality + normal[4]),
+    "B": pushed(quality, quality + heavy),
+    "C": pushed(quality, quality),
+    "D": pushed(quality, normal[4]),
+}
+figure, axes = plots.new_figure(4, width=10.0, height=2.7)
+for ax, (case, (proxy, gold)) in zip(axes, cases.items()):
+    places = [best_of_n_kl(n) ** 0.5 for n in draws]
+    ax.plot(places, proxy, color=PROXY, label="proxy")
+    ax.plot(places, gold, "--", color=GOLD, label="gold")
+    ax.set(ylim=(-0.5, 5), xlabel="d", title=f"proxy {case}")
+axes[0].set_ylabel("gain (deviations)")
+axes[0].legend(fontsize=8)
+plt.show()
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 2, "B": 3, "C": 1, "D": 5}
+
+# %%
+diagnose(suspects, key={"A": "fb86eaa7", "B": "b905cfce", "C": "8939a6e6", "D": "63466989"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# - **A**: gold rises with the proxy, at a fixed discount, for ever: light-tailed noise.
+# - **B**: gold rises first and sinks back to nothing, while the proxy leaves the picture: what is far out is error.
+# - **C**: the two lines lie on each other.
+# - **D**: gold stays at 0, whatever the proxy does: independent.
+#
+# Not there: **4**. Its gold curve would fall *below* 0 in the end, for style costs.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - A measure of optimisation, the KL, exact where you can list the world, and its square root as the natural axis.
+# - The frontier that nothing passes, and the knowledge that good optimisers come close: then what is optimised matters.
+# - Goodhart's hump, made and taken apart. Light noise does not make it; heavy tails and a wrong direction do.
+# - Three remedies and what each needs: a penalty needs a beta, stopping needs a judge, an ensemble needs members who
+#   err in different ways.
+#
+# **To read.** Gao, Schulman & Hilton 2022, *Scaling laws for reward model overoptimization*, sec. 3.1: the two forms
+# that you fitted; sec. 3.5: the penalty compared with stopping. · Kwa, Thomas & Garriga-Alonso 2024, *Catastrophic
+# Goodhart*: why tails decide. · Beirami et al. 2024, *Theoretical guarantees on the best-of-n alignment policy*,
+# theorem 1: the KL as a bound. · Korbak, Perez & Buckley 2022, *RL with KL penalties is better viewed as Bayesian
+# inference*: your `optimal_policy`. · Coste et al. 2023, *Reward model ensembles help mitigate overoptimization*. ·
+# Eisenstein et al. 2023, *Helping or herding?*: where they do not. · Skalse et al. 2022, *Defining and characterizing
+# reward hacking*.
+#
+# Next is [09 · DPO](09_dpo.ipynb): the same optimum, without a reward model.
