@@ -949,8 +949,8 @@ for name, (each, past) in broken.items():
 # %% [markdown]
 # The swapped loss falls like the right one: it is a good model of what people *dislike*, and would train a policy
 # towards it. The last column scores padding; what it says about an answer depends on which other answers share its
-# batch. And hard labels, drawn without noise, raise no suspicion in the loss, and teach more than honest ones: nobody's
-# data look like that, so a reward model tested on them promises too much.
+# batch. And hard labels, drawn without noise, raise no suspicion at all: the loss is even lower. But nobody's data look
+# like that, so a reward model that is trained and tested on them promises too much.
 #
 # One answer, alone and beside a longer one:
 
