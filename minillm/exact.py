@@ -183,7 +183,8 @@ def policy_gradient(policy: Policy, rewards: Tensor) -> dict[str, Tensor]:
 def state_values(setting: Setting, logprobs: Tensor, rewards: Tensor) -> Tensor:
     """E[r | prefix] for every prefix, (R,): what a perfect value head would say before the next token is drawn.
 
-    logprobs, rewards: (S,). 0 for prefixes that the policy never reaches.
+    logprobs, rewards: (S,). 0 for prefixes that the policy never reaches. With a KL penalty in the rewards this counts
+    what the prefix's own tokens have cost already, which the critic of `gae` does not.
     """
     logprobs, rewards = _pair(logprobs.detach(), rewards)
     weight = logprobs.exp()[:, None] * setting.mask  # (S, L) the sequence's probability, at each of its tokens
