@@ -475,7 +475,8 @@ def measure(model, score):
 
 
 # %%
-pushing = replace(PPO, iterations=2, batch_size=8, minibatch=4) if smoke() else replace(PPO, iterations=18)
+pushing = replace(PPO, iterations=18, peak=1e-3)
+pushing = replace(pushing, iterations=2, batch_size=8, minibatch=4) if smoke() else pushing
 EVERY = 1 if smoke() else 3  # iterations from one measurement to the next
 
 
