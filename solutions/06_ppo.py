@@ -695,9 +695,9 @@ display(HTML(plots.answer_table(rows)))
 record_answers("Before and after PPO", rows)
 
 # %% [markdown]
-# What got better: help with harm, flattery and filler, admitting what nobody knows. What did not: myths, if yours are
-# like most runs. The reward model grew from the same language model that believes them; PPO can only push towards what
-# the reward knows.
+# What got better: help with harm, flattery and filler, admitting what nobody knows. What did not, or hardly: myths, and
+# refusals of look-alikes with verbs that no training request had. The reward model grew from the same language model
+# that believes the myths, and is itself unsure of such verbs; PPO can only push towards what the reward knows.
 #
 # ### What did each token deserve?
 #
@@ -739,7 +739,7 @@ for lam, marker in ((0.0, "v"), (0.5, "s"), (0.95, "o"), (1.0, "^")):
 ax.axhline(0, color=plots.INK, linewidth=0.8)
 ax.set_xticks(range(n), words, rotation=30, ha="right")
 ax.set_ylabel("advantage (deviations)")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 ax.set_title("What one answer's tokens deserved, and what they were told")
 plt.show()
 display(
@@ -758,7 +758,9 @@ display(
 # **Predict** for beta = 0: the score, against the others? The KL?
 
 # %%
-short = replace(recipe, iterations=2) if smoke() else replace(recipe, iterations=14, batch_size=64, peak=1e-3)
+short = (
+    replace(recipe, iterations=2) if smoke() else replace(recipe, iterations=12, batch_size=48, minibatch=24, peak=1e-3)
+)
 quick = replace(collector, per_iteration=short.batch_size)
 
 
@@ -790,10 +792,10 @@ for beta, (past, _) in sweep.items():
 # model, even beta = 0 does no harm yet. Lesson 08 goes on until it does.
 #
 # Instead of a beta you can name the KL that you are willing to spend, and let your `adapt_kl_coefficient` find the
-# beta.
+# beta. It is a patient controller: here the horizon is one rollout, so that beta moves by up to a fifth each time.
 
 # %%
-steered, _ = run(kl_target=0.3, horizon=600)
+steered, _ = run(kl_target=0.3, horizon=short.batch_size)
 betas, kls = steered.metrics["beta"], steered.metrics["kl"]
 print(f"target 0.30 nats: beta went from {betas[0]:.3f} to {betas[-1]:.3f}, the KL of the last rollouts is", end=" ")
 print(f"{sum(kls[-4:]) / len(kls[-4:]):.2f}.")
