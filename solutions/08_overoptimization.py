@@ -258,7 +258,7 @@ check("exact_kl")
 # **What.** Gao, Schulman & Hilton (2022, sec. 3.1) found that the gain in gold reward follows, with
 # $d = \sqrt{\mathrm{KL}}$,
 #
-# $$ R_\text{bo}n(d) = d\,(\alpha - \beta d), \qquad R_\text{RL}(d) = d\,(\alpha - \beta \log d) $$
+# $$ R_{\text{bo}n}(d) = d\,(\alpha - \beta d), \qquad R_\text{RL}(d) = d\,(\alpha - \beta \log d) $$
 #
 # $\alpha$ is how fast it rises at first, $\beta$ how it bends. Both formulas are *linear* in $\alpha$ and $\beta$, so
 # least squares has a closed form: find the two numbers that make $\sum_i (\text{gain}_i - R(d_i))^2$ smallest. (This
@@ -366,7 +366,7 @@ for beta, logprobs in learned.items():
 #
 # ## Which errors make a hump?
 #
-# Half a million imaginary answers. Each has a gold score, a standard normal number; the proxy is gold plus an error.
+# Many imaginary answers. Each has a gold score, a standard normal number; the proxy is gold plus an error.
 # Take the best of n by the proxy. **Predict** for each error whether gold turns and falls: normal noise as large as
 # the signal; errors with heavy tails, rarely huge (Student's t with 2 degrees of freedom); and a proxy that pays for
 # style where the judge charges for it.
@@ -405,9 +405,10 @@ plt.show()
 
 # %% [markdown]
 # Light-tailed noise alone makes *no* hump: the best by the proxy is partly luck, but partly quality, for ever. With
-# heavy tails the far end is all luck, and gold sinks back to where it started (Kwa et al. 2024). And a proxy that is
-# wrong in a direction, however slightly, is followed in that direction. Real reward models have the third kind of
-# error for certain. The fitted form is an empirical law, not a theorem: where the dotted line misses, it misses.
+# heavy tails the far end is all luck, and gold sinks back towards where it started (Kwa et al. 2024). And a proxy
+# that is wrong in a direction, however slightly, is followed in that direction. Real reward models have the third
+# kind of error for certain. The fitted form is an empirical law, not a theorem: where the dotted line misses, it
+# misses.
 
 # %% [markdown]
 # ## Make it happen
@@ -447,7 +448,8 @@ def gullible_model(seed):
     return learn(preferences.compare(hands, GULLIBLE, annotate, seed=1 + seed).pairs, seed)
 
 
-own = [hand[0] for hand in sampled("train", 24 if smoke() else 512, 77)]
+some = preferences.draw_requests("train", 24 if smoke() else 512, seed=77)
+own = [hand[0] for hand in preferences.sample_answers(start.model, tokenizer, some, form, n=1, seed=5, progress=False)]
 proxy_model = gullible_model(seed=0)
 proxy_score = rollouts.standardised(partial(reward.score_answers, proxy_model, tokenizer), own)
 
@@ -455,8 +457,9 @@ proxy_score = rollouts.standardised(partial(reward.score_answers, proxy_model, t
 # ### Take the fall apart
 #
 # The judge's score is content less style: take the stock phrases out of an answer and grade what is left, and you
-# have the content; the difference is what style cost. So a fall has two parts. **Gamed style**: more phrases, the
-# thing that the proxy pays for. **Damage**: worse content, the collateral of moving so far.
+# have the content; the difference is what style cost, the length that it brings included. So a fall has two parts.
+# **Gamed style**: more phrases, the thing that the proxy pays for. **Damage**: worse content, the collateral of
+# moving so far.
 
 
 # %%
@@ -510,6 +513,10 @@ for beta in (0.02, 0.3):
     runs[beta], answers[beta] = push(beta, proxy_score)
 
 # %%
+titles = ["Proxy", "Gold", "beta = 0.02, taken apart"]
+titles[:2] = [
+    f"{name}: {' and '.join(f'{run[-1][name.lower()]:+.2f}' for run in runs.values())}" for name in titles[:2]
+]
 figure, axes = plots.new_figure(3, width=10.0, height=3.3)
 for (beta, points), dash in zip(runs.items(), ("o-", "s--")):
     roots = [point["kl"] ** 0.5 for point in points]
@@ -520,7 +527,7 @@ for name, colour in (("content", plots.STAGE_COLOURS["sft"]), ("style", plots.BA
     first = runs[0.02][0][name]
     roots = [point["kl"] ** 0.5 for point in runs[0.02]]
     axes[2].plot(roots, [point[name] - first for point in runs[0.02]], "o-", color=colour, markersize=4, label=name)
-for ax, title in zip(axes, ("The proxy rises", "Gold turns, or is held", "beta = 0.02, taken apart")):
+for ax, title in zip(axes, titles):
     ax.set(xlabel="d, square root of the KL (nats)", title=title)
     ax.legend(fontsize=8)
 axes[0].set_ylabel("proxy (deviations)")
@@ -571,7 +578,8 @@ if FULL:
     for seed in range(5):
         score = rollouts.standardised(partial(reward.score_answers, gullible_model(seed), tokenizer), own)
         for beta in (0.02, 0.3):
-            print(seed, beta, [round(point["gold"], 2) for point in push(beta, score, seed)[0]])
+            points, _ = push(beta, score, seed)
+            print(seed, beta, [(round(point["gold"], 2), round(point["content"], 2)) for point in points])
 
 # %% [markdown]
 # ### Stop early, or hold back?
@@ -596,47 +604,58 @@ if len(loose) > 3:
     print(f"Gao et al.'s form for RL, fitted to beta = 0.02: d ({alpha:.2f} - {slope:.2f} log d).")
 
 # %% [markdown]
-# At small KL the two runs go the same way: a penalty is much like stopping early (Gao et al. 2022 found the same).
-# What it adds is that it stops *by itself*.
+# Where do the curves part? If a penalty were no more than stopping early, the points of both runs would lie on one
+# curve, as Gao et al. (2022) found for theirs. Under a tight leash the policy stays at its KL and goes on improving
+# *there*; without one it only passes through. And the leash stops by itself.
 #
 # ### Best-of-n against the same proxy
 #
 # No training, no damage by moving weights: only choosing. **Predict**: does best-of-64 by the gullible proxy turn, too?
 
 # %%
-P, N = (6, 8) if smoke() else (80, 64)
+P, N = (6, 8) if smoke() else (60, 64)
 hands = sampled("test", P, 9, N)
-flat = [answer for hand in hands for answer in hand]
 gold_of = preferences.gold_scores(hands)
-sizes = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= N]
+phrases_of = torch.tensor([[len(style.take_out(answer.text)[1]) for answer in hand] for hand in hands]).float()
 
 
-def best_gold(scores):
-    """Gold score of the best of n by these scores (P N,), for each n: (mean, half-width of its 95% interval)."""
-    found = []
-    for n in sizes:
-        pick = torch.as_tensor(best_of_n(scores.view(-1, n))).long()[:, None]
-        points = gold_of.view(-1, n).gather(1, pick).view(P, -1).mean(1)
-        found.append((points.mean().item(), 1.96 * points.std().item() / P**0.5))
+def scores_by(model, some=N):
+    """The scores of the first ``some`` answers to each request, (P, some)."""
+    return reward.score_answers(model, tokenizer, [answer for hand in hands for answer in hand[:some]]).view(P, -1)
+
+
+def best_by(scores, values=gold_of):
+    """The values of the best of n by the scores (P, M), for n = 1, 2, 4 ... M: [(n, mean, half its 95% interval)]."""
+    found, M = [], scores.shape[1]
+    for n in [2**k for k in range(10) if 2**k <= M]:
+        pick = torch.as_tensor(best_of_n(scores.reshape(-1, n))).long()[:, None]
+        chosen = values[:, :M].reshape(-1, n).gather(1, pick).view(P, -1).mean(1)
+        found.append((n, chosen.mean().item(), 1.96 * chosen.std().item() / P**0.5))
     return found
 
 
 # %%
 honest = reward.load_reward_model("reward")
-by = {
-    "gullible proxy": best_gold(reward.score_answers(proxy_model, tokenizer, flat)),
-    "lesson 05's model": best_gold(reward.score_answers(honest, tokenizer, flat)),
-}
-roots = [best_of_n_kl(n) ** 0.5 for n in sizes]
-figure, (ax,) = plots.new_figure(height=3.2)
-for (name, line), colour in zip(by.items(), (PROXY, GOLD)):
-    ax.errorbar(roots, *zip(*line), fmt="o-", color=colour, markersize=4, capsize=2, label=name)
-ax.plot([p["kl"] ** 0.5 for p in loose], [p["gold"] for p in loose], "v:", color=PROXY, label="PPO, gullible proxy")
-ax.set(xlim=(-0.05, 2.2), xlabel="d, square root of the KL (nats; for best-of-n the bound)", ylabel="gold (points)")
-ax.legend(fontsize=8)
-ax.set_title(f"Best of {sizes[-1]}: {by['gullible proxy'][-1][0]:+.2f} by the gullible proxy")
+by = {"gullible proxy": scores_by(proxy_model), "lesson 05's model": scores_by(honest)}
+figure, axes = plots.new_figure(2, width=9.0, height=3.3)
+for (name, scores), colour in zip(by.items(), (PROXY, GOLD)):
+    for ax, values in zip(axes, (gold_of, phrases_of)):
+        ns, means, halves = zip(*best_by(scores, values))
+        roots = [best_of_n_kl(n) ** 0.5 for n in ns]
+        ax.errorbar(roots, means, yerr=halves, fmt="o-", color=colour, markersize=4, capsize=2, label=name)
+near = [point for point in loose if point["kl"] < 4.5]
+axes[0].plot([p["kl"] ** 0.5 for p in near], [p["gold"] for p in near], "v:", color=PROXY, label="PPO, gullible proxy")
+for ax, label in zip(axes, ("gold (points)", "stock phrases an answer")):
+    ax.set(xlabel="d, square root of the KL (nats; for best-of-n the bound)", ylabel=label)
+axes[0].legend(fontsize=8)
+axes[0].set_title("Best-of-n, up to 64")
+axes[1].set_title("What it chooses")
 plt.show()
-record("best-of-64 by the gullible proxy: gold", by["gullible proxy"][-1][0], unit="points", seeds=[0])
+for name, scores in by.items():
+    line = best_by(scores)
+    n, highest, _ = max(line, key=lambda point: point[1])
+    print(f"{name:18s} gold {line[0][1]:+.2f} at n = 1, {highest:+.2f} at n = {n}, {line[-1][1]:+.2f} at {line[-1][0]}")
+    record(f"best of {line[-1][0]} by the {name}: gold", line[-1][1], unit="points", seeds=[0])
 
 # %% [markdown]
 # ## Ask several
@@ -703,26 +722,30 @@ check("ensemble_reward")
 
 # %%
 small = replace(ONE_PAIR, batch_size=4) if smoke() else ONE_PAIR
+M = min(16, N)
+answered = [sampled("train", 30 if smoke() else 450, 20 + seed, 2) for seed in range(3)]
 tastes = {
     "a weakness each": [replace(UNBIASED, **{name: 0.8}) for name in ("flattery", "filler", "closer")],
     "the same weakness": [GULLIBLE] * 3,
 }
-figure, axes = plots.new_figure(2, width=9.0, height=3.2)
 scores_of, anchors_of = {}, {}
-for ax, (name, people) in zip(axes, tastes.items()):
-    models = []
-    for seed, annotator in enumerate(people):
-        pairs = preferences.compare(sampled("train", 30 if smoke() else 450, 20 + seed, 2), annotator, annotate, seed)
-        models.append(learn(pairs.pairs, seed, small))
-    scores_of[name] = torch.stack([reward.score_answers(model, tokenizer, flat) for model in models])  # (3, P N)
+for name, people in tastes.items():
+    pairs = [preferences.compare(said, who, annotate, seed=0).pairs for said, who in zip(answered, people)]
+    models = [learn(some, seed, small) for seed, some in enumerate(pairs)]
+    scores_of[name] = torch.stack([scores_by(model, M).flatten() for model in models])  # (3, P M)
     anchors_of[name] = torch.stack([reward.score_answers(model, tokenizer, own[:128]) for model in models])
-    for form_name, colour in (("mean", GOLD), ("worst", PROXY)):
-        line = best_gold(torch.as_tensor(ensemble_reward(scores_of[name], anchors_of[name], form_name)))
-        ax.errorbar(sizes, *zip(*line), fmt="o-", color=colour, markersize=4, capsize=2, label=form_name)
-    alone = [[point for point, _ in best_gold(scores)] for scores in scores_of[name]]
-    ax.plot(sizes, torch.tensor(alone).mean(0), "--", color=plots.INK, label="one alone, mean of three")
+
+# %%
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+for ax, name in zip(axes, tastes):
+    for how, colour in (("mean", GOLD), ("worst", PROXY)):
+        together = torch.as_tensor(ensemble_reward(scores_of[name], anchors_of[name], how)).view(P, M)
+        ns, means, halves = zip(*best_by(together))
+        ax.errorbar(ns, means, yerr=halves, fmt="o-", color=colour, markersize=4, capsize=2, label=f"{how} of three")
+    alone = [[mean for _, mean, _ in best_by(scores.view(P, M))] for scores in scores_of[name]]
+    ax.plot(ns, torch.tensor(alone).mean(0), "--", color=plots.INK, label="one alone, mean of three")
     ax.set_xscale("log", base=2)
-    ax.set_xticks(sizes, sizes)
+    ax.set_xticks(ns, ns)
     ax.set(xlabel="n", ylabel="gold (points)", title=name.capitalize())
 axes[0].legend(fontsize=8)
 plt.show()
@@ -743,12 +766,13 @@ plt.show()
 shift = torch.tensor([0.0, -20.0, 0.0])[:, None]
 scores, anchors = scores_of["a weakness each"] + shift, anchors_of["a weakness each"] + shift
 lines = {
-    "gauge fixed": best_gold(torch.as_tensor(ensemble_reward(scores, anchors, "worst"))),
-    "gauge ignored": best_gold(scores.amin(0)),
-    "the shifted model alone": best_gold(scores[1]),
+    "gauge fixed": torch.as_tensor(ensemble_reward(scores, anchors, "worst")),
+    "gauge ignored": scores.amin(0),
+    "the shifted model alone": scores[1],
 }
-for name, line in lines.items():
-    print(f"{name:24s} best of {sizes[-1]}: {line[-1][0]:+.2f} ± {line[-1][1]:.2f}")
+for name, chosen_by in lines.items():
+    n, mean, half = best_by(chosen_by.view(P, M))[-1]
+    print(f"{name:24s} best of {n}: {mean:+.2f} ± {half:.2f}")
 
 # %% [markdown]
 # Without the gauge, the "worst of three" is one model, the one with the lowest constant, and the other two were trained
@@ -772,11 +796,13 @@ def pushed(gold, proxy):
     return [[((p @ values) - values.mean()).item() / values.std().item() for p in chosen] for values in (proxy, gold)]
 
 
+other = torch.randn(6, count, generator=generator, dtype=torch.float64)
+rare = other[2] / (other[3:5].square().sum(0) / 2).sqrt()
 cases = {
-    "A": pushed(quality, quality + normal[4]),
-    "B": pushed(quality, quality + heavy),
-    "C": pushed(quality, quality),
-    "D": pushed(quality, normal[4]),
+    "A": pushed(other[0], other[0] + other[1]),
+    "B": pushed(other[0], other[0] + rare),
+    "C": pushed(other[5], other[5]),
+    "D": pushed(other[1], other[0]),
 }
 figure, axes = plots.new_figure(4, width=10.0, height=2.7)
 for ax, (case, (proxy, gold)) in zip(axes, cases.items()):
@@ -801,7 +827,7 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "b905cfce", "C": "8939a6e6", "D": 
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
 # - **A**: gold rises with the proxy, at a fixed discount, for ever: light-tailed noise.
-# - **B**: gold rises first and sinks back to nothing, while the proxy leaves the picture: what is far out is error.
+# - **B**: gold rises first and sinks back towards 0, while the proxy leaves the picture: what is far out is error.
 # - **C**: the two lines lie on each other.
 # - **D**: gold stays at 0, whatever the proxy does: independent.
 #
@@ -819,9 +845,9 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "b905cfce", "C": "8939a6e6", "D": 
 #   err in different ways.
 #
 # **To read.** Gao, Schulman & Hilton 2022, *Scaling laws for reward model overoptimization*, sec. 3.1: the two forms
-# that you fitted; sec. 3.5: the penalty compared with stopping. · Kwa, Thomas & Garriga-Alonso 2024, *Catastrophic
-# Goodhart*: why tails decide. · Beirami et al. 2024, *Theoretical guarantees on the best-of-n alignment policy*,
-# theorem 1: the KL as a bound. · Korbak, Perez & Buckley 2022, *RL with KL penalties is better viewed as Bayesian
+# that you fitted. · Kwa, Thomas & Garriga-Alonso 2024, *Catastrophic
+# Goodhart*: why tails decide. · Beirami et al. 2024, *Theoretical guarantees on the best-of-n alignment policy*:
+# the KL as a bound. · Korbak, Perez & Buckley 2022, *RL with KL penalties is better viewed as Bayesian
 # inference*: your `optimal_policy`. · Coste et al. 2023, *Reward model ensembles help mitigate overoptimization*. ·
 # Eisenstein et al. 2023, *Helping or herding?*: where they do not. · Skalse et al. 2022, *Defining and characterizing
 # reward hacking*.
