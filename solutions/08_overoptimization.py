@@ -450,7 +450,8 @@ def gullible_model(seed):
 
 some = preferences.draw_requests("train", 24 if smoke() else 512, seed=77)
 own = [hand[0] for hand in preferences.sample_answers(start.model, tokenizer, some, form, n=1, seed=5, progress=False)]
-proxy_model = gullible_model(seed=0)
+SEED = 1  # of the five in the table below, the one whose fall is in the middle
+proxy_model = gullible_model(SEED)
 proxy_score = rollouts.standardised(partial(reward.score_answers, proxy_model, tokenizer), own)
 
 # %% [markdown]
@@ -510,7 +511,7 @@ my_guess = None  # points of gold at the end, beta = 0.02
 # %%
 runs, answers = {}, {}
 for beta in (0.02, 0.3):
-    runs[beta], answers[beta] = push(beta, proxy_score)
+    runs[beta], answers[beta] = push(beta, proxy_score, SEED)
 
 # %%
 titles = ["Proxy", "Gold", "beta = 0.02, taken apart"]
@@ -549,9 +550,9 @@ print(f"the proxy went from {begin['proxy']:+.2f} to {end['proxy']:+.2f}.")
 print(f"From the top to the end: gold {fall['gold']:+.2f}.", end=" ")
 print(f"Of it style {fall['style']:+.2f} and content {fall['content']:+.2f}.")
 print(f"beta = 0.3 ends at {held[-1]['gold']:+.2f}, {held[-1]['kl']:.1f} nats away instead of {end['kl']:.1f}.")
-record("gold at the top, beta 0.02", best_point["gold"], unit="points", seeds=[0])
-record("gold at the end, beta 0.02", end["gold"], unit="points", seeds=[0])
-record("gold at the end, beta 0.3", held[-1]["gold"], unit="points", seeds=[0])
+record("gold at the top, beta 0.02", best_point["gold"], unit="points", seeds=[SEED])
+record("gold at the end, beta 0.02", end["gold"], unit="points", seeds=[SEED])
+record("gold at the end, beta 0.3", held[-1]["gold"], unit="points", seeds=[SEED])
 
 # %%
 rows = []
@@ -604,9 +605,10 @@ if len(loose) > 3:
     print(f"Gao et al.'s form for RL, fitted to beta = 0.02: d ({alpha:.2f} - {slope:.2f} log d).")
 
 # %% [markdown]
-# Where do the curves part? If a penalty were no more than stopping early, the points of both runs would lie on one
-# curve, as Gao et al. (2022) found for theirs. Under a tight leash the policy stays at its KL and goes on improving
-# *there*; without one it only passes through. And the leash stops by itself.
+# If a penalty were no more than stopping early, the points of both runs would lie on one curve, as Gao et al. (2022)
+# found for theirs. In the table above they do not: at about one nat, the tight leash has more gold than the loose one
+# passes through. Under a leash the policy stays at its KL and goes on improving *there*; without one it only passes.
+# And a leash stops by itself.
 #
 # ### Best-of-n against the same proxy
 #
@@ -655,7 +657,7 @@ for name, scores in by.items():
     line = best_by(scores)
     n, highest, _ = max(line, key=lambda point: point[1])
     print(f"{name:18s} gold {line[0][1]:+.2f} at n = 1, {highest:+.2f} at n = {n}, {line[-1][1]:+.2f} at {line[-1][0]}")
-    record(f"best of {line[-1][0]} by the {name}: gold", line[-1][1], unit="points", seeds=[0])
+    record(f"best of {line[-1][0]} by the {name}: gold", line[-1][1], unit="points", seeds=[SEED])
 
 # %% [markdown]
 # ## Ask several
@@ -751,10 +753,13 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Models that err in different directions correct each other: what pleases only one of them no longer wins. Models that
-# share an error share it still, however many you ask; they only lose the noise of their training. An ensemble measures
-# how much its members *disagree*, and nobody disagrees about a common blind spot (Coste et al. 2023; Eisenstein et al.
-# 2023). Read the intervals before you crown mean or worst.
+# The idea: what pleases only one of them no longer wins, so models that err in different directions correct each
+# other, while models that share an error share it however many you ask. An ensemble measures how much its members
+# *disagree*, and nobody disagrees about a common blind spot. Coste et al. (2023) found that it helps, Eisenstein et
+# al. (2023) how far. Does it here? Look at the intervals before you say so. The members learned from a few hundred
+# comparisons each, and what all of them have in common, that they know too little about content, may well be larger
+# than the tastes in which they differ. Three weak judges are not one good one: compare with lesson 05's model in the
+# picture above.
 #
 # ## Break it
 #
