@@ -565,12 +565,30 @@ record_answers("What the proxy made of the policy", rows)
 # %% [markdown]
 # Read the left column. Nobody asked for that, and every one of these phrases earned its place.
 #
-# One run is one run. The table below is of five, with the functions of this lesson, 600 test requests instead of 300,
-# and other answers, labels, reward models and rollouts for each seed; beta, learning rate and iterations were fixed
-# before, on validation requests with two other seeds. With FULL = True the cell under it makes it again, in about a
-# quarter of an hour.
+# One run is one run. The table below is of five, made with the functions of this lesson on 600 test requests instead
+# of 300, with other answers, labels, reward models and rollouts for each seed. The run above is the one of the five
+# whose fall is in the middle. With a loose leash gold has its highest point inside the run on all five seeds, and
+# ends below it; on four of them by much more than the error. With the tight one it falls by a tenth of a point at
+# most, or hardly more, and ends higher on every seed, although the proxy ends lower.
 #
-# FIVE_SEEDS
+# How it was found belongs to it. With an annotator half as gullible there was no turn within 24 iterations (one seed).
+# With this one and half the learning rate, gold turned clearly on two of four test seeds. The rate was then doubled, so
+# the seeds of the table had been seen before; iterations and betas stayed. With FULL = True the cell below makes the
+# table again, in about a quarter of an hour.
+#
+# <details><summary>Five seeds: gold at iterations 0, 3, 6 ... 18 (standard errors .04 to .06)</summary>
+#
+# | seed | gold, beta = 0.02 | content | style | proxy at the end | gold, beta = 0.3 | proxy at the end |
+# |---|---|---|---|---|---|---|
+# | 0 | -.16 .05 .02 -.25 -.10 -.18 -.02 | +0.08 | -0.15 | +1.27 | -.16 .09 .15 .21 .22 .26 .17 | +0.67 |
+# | 1 | -.16 .08 .15 .07 -.15 -.09 -.16 | -0.18 | -0.13 | +1.55 | -.16 .09 .21 .22 .25 .16 .16 | +0.54 |
+# | 2 | -.16 -.00 .04 -.33 -.50 -.28 -.62 | -0.50 | -0.15 | +1.63 | -.16 -.01 .04 .06 .20 .15 .12 | +0.67 |
+# | 3 | -.16 .01 -.06 -.36 -.90 -1.54 -1.95 | -0.95 | -1.01 | +4.21 | -.16 .04 .17 .19 -.04 .12 .08 | +0.82 |
+# | 4 | -.16 .03 .12 -.27 -.19 -.30 -.17 | -0.21 | -0.08 | +1.11 | -.16 .08 .15 .20 .21 .16 .16 | +0.59 |
+#
+# content and style: what the fall from the highest point to the last consists of.
+#
+# </details>
 
 # %%
 FULL = False
