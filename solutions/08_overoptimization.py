@@ -405,10 +405,13 @@ plt.show()
 
 # %% [markdown]
 # Light-tailed noise alone makes *no* hump: the best by the proxy is partly luck, but partly quality, for ever. With
-# heavy tails the far end is all luck, and gold sinks back towards where it started (Kwa et al. 2024). And a proxy
-# that is wrong in a direction, however slightly, is followed in that direction. Real reward models have the third
-# kind of error for certain. The fitted form is an empirical law, not a theorem: where the dotted line misses, it
-# misses.
+# heavy tails the far end is all luck, and gold sinks back towards where it started (Kwa et al. 2024). The third proxy
+# is wrong in a direction, and that alone is not enough either: what turns the curve is that style has a longer tail
+# than quality. Far out it is cheaper to add a phrase than to be better, and each phrase costs gold, so gold does not
+# stop at its start but goes below. Put 0.1 in the place of the 0.5, and the turn moves out of reach; make style normal
+# (`normal[4]`), and there is none. In Tinyland an answer can be no better than right, and phrases can be added as long
+# as there is room. Real reward models have errors of the third kind for certain. The fitted form is an empirical law,
+# not a theorem: where the dotted line misses, it misses.
 
 # %% [markdown]
 # ## Make it happen
