@@ -759,28 +759,31 @@ for name, people in tastes.items():
     anchors_of[name] = torch.stack([reward.score_answers(model, tokenizer, own[:128]) for model in models])
 
 # %%
-figure, axes = plots.new_figure(2, width=9.0, height=3.2)
-for ax, name in zip(axes, tastes):
+figure, axes = plots.new_figure(4, width=11.0, height=3.0)
+views = {"gold (points)": gold_of, "stock phrases an answer": phrases_of}
+panels = [(name, label, values) for label, values in views.items() for name in tastes]
+for ax, (name, label, values) in zip(axes, panels):
     for how, colour in (("mean", GOLD), ("worst", PROXY)):
         together = torch.as_tensor(ensemble_reward(scores_of[name], anchors_of[name], how)).view(P, M)
-        ns, means, halves = zip(*best_by(together))
+        ns, means, halves = zip(*best_by(together, values))
         ax.errorbar(ns, means, yerr=halves, fmt="o-", color=colour, markersize=4, capsize=2, label=f"{how} of three")
-    alone = [[mean for _, mean, _ in best_by(scores.view(P, M))] for scores in scores_of[name]]
+    alone = [[mean for _, mean, _ in best_by(scores.view(P, M), values)] for scores in scores_of[name]]
     ax.plot(ns, torch.tensor(alone).mean(0), "--", color=plots.INK, label="one alone, mean of three")
     ax.set_xscale("log", base=2)
     ax.set_xticks(ns, ns)
-    ax.set(xlabel="n", ylabel="gold (points)", title=name.capitalize())
-axes[0].legend(fontsize=8)
+    ax.set(xlabel="n", ylabel=label, title=name.capitalize())
+axes[0].legend(fontsize=7)
 plt.show()
 
 # %% [markdown]
-# The idea: what pleases only one of them no longer wins, so models that err in different directions correct each
-# other, while models that share an error share it however many you ask. An ensemble measures how much its members
-# *disagree*, and nobody disagrees about a common blind spot. Coste et al. (2023) found that it helps, Eisenstein et
-# al. (2023) how far. Does it here? Look at the intervals before you say so. The members learned from a few hundred
-# comparisons each, and what all of them have in common, that they know too little about content, may well be larger
-# than the tastes in which they differ. Three weak judges are not one good one: compare with lesson 05's model in the
-# picture above.
+# What pleases only one of them no longer wins: models that err in different directions correct each other, and models
+# that share an error share it however many you ask. An ensemble measures how much its members *disagree*, and nobody
+# disagrees about a common blind spot. Look at the phrases first, for they are what the annotators overpay: does mean
+# or worst choose fewer of them than one model alone, and in which of the two groups? Then look at gold, and at the
+# intervals, before you call it a remedy. The members learned from a few hundred comparisons each, and what all of them
+# have in common, that they know too little about content, may well be larger than the tastes in which they differ:
+# three weak judges are not one good one. Coste et al. (2023) found that ensembles help, Eisenstein et al. (2023) how
+# far.
 #
 # ## Break it
 #
@@ -797,8 +800,9 @@ lines = {
     "the shifted model alone": scores[1],
 }
 for name, chosen_by in lines.items():
-    n, mean, half = best_by(chosen_by.view(P, M))[-1]
-    print(f"{name:24s} best of {n}: {mean:+.2f} ± {half:.2f}")
+    n, gold, half = best_by(chosen_by.view(P, M))[-1]
+    _, phrases, about = best_by(chosen_by.view(P, M), phrases_of)[-1]
+    print(f"{name:24s} best of {n}: gold {gold:+.2f} ± {half:.2f}, {phrases:.2f} ± {about:.2f} stock phrases an answer")
 
 # %% [markdown]
 # Without the gauge, the "worst of three" is one model, the one with the lowest constant, and the other two were trained
