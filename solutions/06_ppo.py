@@ -2,7 +2,8 @@
 # # 06 · PPO
 #
 # You have a number for every answer. Best-of-n uses it to choose; this lesson uses it to *change the policy*, so that
-# one sample is as good as the best of many were. What is said well becomes likelier, what is said badly less likely.
+# one sample comes near to what the best of several was. What is said well becomes likelier, what is said badly less
+# likely.
 #
 # That sounds simple, and three things go wrong at once. The score comes at the end of an answer, but every token took
 # part. A policy that learns from its own answers soon gives other ones, and what was measured on the old says little
@@ -695,7 +696,8 @@ display(HTML(plots.answer_table(rows)))
 record_answers("Before and after PPO", rows)
 
 # %% [markdown]
-# What got better: help with harm, flattery and filler, admitting what nobody knows. What did not, or hardly: myths, and
+# What gets better in most runs: help with harm, flattery and filler, admitting what nobody knows. What does not, or
+# hardly: myths, and
 # refusals of look-alikes with verbs that no training request had. The reward model grew from the same language model
 # that believes the myths, and is itself unsure of such verbs; PPO can only push towards what the reward knows.
 #
@@ -898,7 +900,8 @@ diagnose(suspects, key={"A": "f1d316d3", "B": "0bb52b08", "C": "b5ca5523", "D": 
 # %% [markdown]
 # ## What you have now
 #
-# - A policy whose single answer is about as good as the best of many were, for a few nats, in about a minute.
+# - A policy whose single answer is as good as the best of a few were, for a few nats, in about a minute of training.
+#   Of how many? Hold its gold score against lesson 05's curve. It does not reach the best of 16, but it answers once.
 # - Eight functions with their signs and masks right, and the habit of reading curves: score, KL, entropy, clip
 #   fraction, approximate KL, explained variance, length.
 # - A leash that says what was paid. A penalty in the reward wants k1; a penalty in the loss had better be k2.
