@@ -788,8 +788,8 @@ record_answers(f"One answer, and the best of {top} by the reward model", rows)
 # Now the labels of somebody who wants the same as the judge and, besides, likes flattering phrases, filler words and
 # length. Nothing in the data looks wrong, and the loss falls as before. What has the reward model learned?
 #
-# Ask it about the answers of the held-out requests, a dozen to each. Two answers to the same question differ in gold, in
-# flattery, in length. Split each score into parts, by least squares within each request:
+# Ask it about the answers of the held-out requests, a dozen to each. Two answers to the same question differ in gold,
+# in flattery, in length. Split each score into parts, by least squares within each request:
 #
 # $$ \text{score} = a_{\text{request}} + b \cdot \text{gold} + c \cdot \text{flattery}
 # + d \cdot \text{words beyond ten} + e \cdot \text{other phrases} $$
