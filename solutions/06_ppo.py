@@ -697,9 +697,9 @@ record_answers("Before and after PPO", rows)
 
 # %% [markdown]
 # What gets better in most runs: help with harm, flattery and filler, admitting what nobody knows. What does not, or
-# hardly: myths, and
-# refusals of look-alikes with verbs that no training request had. The reward model grew from the same language model
-# that believes the myths, and is itself unsure of such verbs; PPO can only push towards what the reward knows.
+# hardly: myths, and refusals of look-alikes with verbs that no training request had. The reward model grew from the
+# same language model that believes the myths, and is itself unsure of such verbs; PPO can only push towards what the
+# reward knows.
 #
 # ### What did each token deserve?
 #
