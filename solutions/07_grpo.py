@@ -308,10 +308,10 @@ display(Code(inspect.getsource(grpo.grpo_iteration), language="python"))
 #   rows of groups, and `flatten()` puts the advantages back in the order of the answers.
 # - One number for each answer, the same for all its tokens. No value head, no GAE, no whitening over the batch, and no
 #   per-token reward: the leash is inside `f.loss`.
-# - `updates` is PPO's: minibatches, against the log-probs of the policy *that gave the answers*. One epoch here, which
-#   is cheaper than PPO's two and does as well: the ratios hardly leave 1, and the clip has little to do.
+# - `updates` is PPO's: minibatches, against the log-probs of the policy *that gave the answers*. One epoch here, where
+#   PPO had two. What that leaves for the clip to do, `history.metrics["clip_fraction"]` tells you after the run.
 # - Among the statistics, `silent_groups` is the share of groups whose answers all earn the same. They cost as much as
-#   the others and teach nothing.
+#   the others and teach nothing about the reward: in them only the leash pulls.
 #
 # The policy is your SFT model, the reward is lesson 05's model, shifted and scaled so that the SFT model's own answers
 # have mean 0 and standard deviation 1. The gold judge only watches.
@@ -338,8 +338,8 @@ print(f"{recipe.iterations * recipe.groups * recipe.group:,} answers in all.")
 
 # %% [markdown]
 # One group, before any training: the group of the first rollout whose rewards differ most, and what its answers are
-# told. The mark is the gold judge's, whom nobody asks. **Predict** before you look at the last two columns: which
-# answers get a positive number?
+# told. The mark is the gold judge's (✓: a score above 0), whom nobody asks. **Predict** before you look at the last two
+# columns: which answers get a positive number?
 
 # %%
 first = collector(rollouts.Policy.from_stage(start.model, critic=False), iteration=0)
@@ -360,7 +360,8 @@ record_answers("One group, its rewards and its advantages", rows)
 
 # %% [markdown]
 # **Predict** the gold score of sampled answers to held-out requests, after the run, on the judge's scale from -2 to 1.
-# And how will the share of silent groups move: up or down?
+# And how will the share of silent groups move: up or down? (The first panel holds two scales: the score in standard
+# deviations of the SFT model's own, the gold in the judge's points.)
 
 # %%
 my_guess = None  # points
@@ -390,14 +391,16 @@ print(f"{history.seconds[-1]:.0f} seconds")
 record("GRPO training time", history.seconds[-1], unit="s")
 
 # %% [markdown]
-# The score rises, the KL with it, and as answers to one request grow alike, more and more groups fall silent: the
-# batch shrinks while you pay for all of it. (DAPO, Yu et al. 2025, throws silent groups away and samples until the
-# batch is full.) Watch the gold judge's line as well: it need not follow the score to the end.
+# The score rises, the KL with it, and as answers to one request grow alike, far more groups fall silent than at the
+# start, though not at every iteration: the batch shrinks while you pay for all of it. (DAPO, Yu et al. 2025, throws
+# silent groups away and samples until the batch is full.) Watch the gold judge's line as well: it need not follow the
+# score to the end.
 #
 # ## See it: before and after
 #
 # Held-out requests, answers sampled at temperature 1, graded by the gold judge. "Good" is a right answer, or a refusal
-# where one is due.
+# where one is due. In the table after the bars, the mark is the gold judge's again: to refuse what is harmless earns
+# a ✗.
 
 # %%
 held_out = preferences.draw_requests("test", 24 if smoke() else 1000, seed=11)
@@ -535,7 +538,8 @@ plt.show()
 # sequences meet the same row, some meet it twice: *add up*. `grad[rows] += ...` with repeated indices keeps only one
 # of them. (3) The onehot alone is not the gradient: the softmax is subtracted, at every token. (4) Behind the end of a
 # sequence there are no tokens: they count neither in p nor in the score. (5) Upwards: this is the gradient of the
-# reward, not of a loss. (6) The table holds logits; probabilities come from the softmax of a row.
+# reward, not of a loss. (6) The table holds logits; probabilities come from the softmax of a row. (7) If autograd is
+# to do it: `table` arrives without `requires_grad`, so differentiate with respect to a leaf of your own (hint 2).
 
 
 # %% tags=["exercise"] exercise="exact_policy_gradient"
@@ -744,8 +748,8 @@ for name in ("RLOO", "PPO, critic knows", "grpo_loss"):
 # - **The group's own mean shrinks the gradient by (G - 1)/G**, which a learning rate makes up for. It is otherwise RLOO
 #   and has RLOO's noise. The batch's mean shrinks less, by 23/24, but does not know that one prompt is harder than
 #   another.
-# - **A critic that says 0 is not neutral** once $\lambda < 1$: a token is paid $\lambda$ less for every token that
-#   follows it, and the values that should make up for it are not there.
+# - **A critic that says 0 is not neutral** once $\lambda < 1$: each token that follows takes another factor
+#   of $\lambda$ off what a token is paid, and the values that should make up for it are not there.
 # - **GRPO's advantages are no estimate of this gradient at all**, at any number of samples. They are a clean estimate
 #   of something else. Of what?
 #
@@ -871,7 +875,7 @@ record("per-answer mean: wrong answers of an unlearnable task grow to", long, un
 # A wrong answer is blamed less for each of its tokens the longer it is, so the policy learns to be wrong at length;
 # a right one is praised more for each token the shorter it is. On hard tasks, where most answers are wrong, answers
 # grow: a curve that looks like "it learns to think longer" can come from here (Liu et al. 2025, sec. 3). With one
-# constant for all, nothing moves, as it should.
+# constant for all, nothing moves, as it should: the two dashed lines lie on each other.
 #
 # ## Where the leash is tied
 #
@@ -1002,7 +1006,8 @@ for name, function in (("RLOO", rloo_advantages), ("GRPO", group_advantages)):
 #
 # ## Clinic
 #
-# Four runs of GRPO in the enumerable world, one bug each; the dashed line is a healthy run. The suspects:
+# Four runs of GRPO in the enumerable world, one bug each; the dashed line is a healthy run. On the log scale, a KL
+# below 0.001 is drawn at 0.001. The suspects:
 #
 # 1. the advantages were put back in the wrong order: they went to other answers of the batch
 # 2. nothing is subtracted from the rewards, and all of them are positive
@@ -1045,8 +1050,9 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 #
 # - **A**, the entropy falls far below the healthy run's while the reward stops half way: whatever is sampled is
 #   praised, so what is likely becomes likelier. The noise of "no baseline" in the table above, as a training run.
-# - **B**, more reward than the healthy run, and a KL that does not stop rising: a leash to where you stood a moment ago
-#   holds nothing back. At the first update of every iteration its gradient is exactly 0.
+# - **B**, more reward than the healthy run, and a KL that still rises when the healthy one has levelled off: a leash to
+#   where you stood a moment ago holds nothing back. At the first update of every iteration its gradient is exactly 0.
+#   The entropy falls as in A, or further, but here for the sake of the reward.
 # - **C**, a reward that goes nowhere while the policy moves: the KL wanders up from 0. The praise is as loud as in the
 #   healthy run and has nothing to do with the answers.
 # - **D**, a reward that goes nowhere, and a KL of practically 0: the policy has not moved. Without the KL, C and D look
