@@ -19,19 +19,19 @@ from tqdm import tqdm
 
 from minillm import ppo
 from minillm.course.exercises import reference
+from minillm.evaluation import Answer
 from minillm.model import Config, Transformer
-from minillm.paths import DATA
 from minillm.preferences import draw_requests
 from minillm.rollouts import Collector, Policy
 from minillm.sampling import generate
 from minillm.tinyland.recipe import BASE, PPO
-from minillm.tokenizer import Tokenizer, TokenizerError
+from minillm.tinyland.requests import Request
+from minillm.tokenizer import Tokenizer
 from minillm.training import adamw
 
 PEAK_SIZE = 2048  # of the square matrices whose product gives the peak
 STEPS = 20  # training steps in a run
 ROWS, PROMPT, NEW = 64, 12, 40  # generation: batch, longest prompt, new tokens
-USUAL_VOCABULARY = 800  # where there is no tokenizer yet
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RuntimeError, AssertionError) as error:
         print(f"The device {options.device!r} cannot be used here: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    config = BASE.config(_vocabulary())
+    config = BASE.config(Tokenizer.load().vocab_size)
     with tqdm(total=7 * (options.runs + 1), desc="bench", file=sys.stdout, dynamic_ncols=True) as bar:
         bench = _Bench(config, device, bar)
         bench.run()  # to warm up
@@ -135,6 +135,9 @@ class _Bench:
         self.policy.register_buffer("beta", torch.tensor(PPO.beta))
         self.policy_optimizer = adamw(self.policy)
         self.functions = ppo.Functions(**{part.name: reference(part.name) for part in fields(ppo.Functions)})
+        requests = draw_requests("train", PPO.batch_size)
+        token_logprobs = self.functions.token_logprobs
+        self.collector = Collector(self.model, Tokenizer.load(), requests, _form, _no_score, token_logprobs)
 
     def run(self) -> Run:
         peak = self._seconds("peak", _repeat(3, lambda: self.matrix @ self.matrix)) / 3
@@ -169,11 +172,7 @@ class _Bench:
         generate(self.model, self.prompts, NEW, use_cache=use_cache)
 
     def _roll_out(self) -> None:
-        requests, tokenizer = draw_requests("train", PPO.batch_size), Tokenizer.load()
-        score = lambda answers: torch.zeros(len(answers))  # noqa: E731
-        form = lambda request: f"<user> {request.text}<bot>"  # noqa: E731
-        collector = Collector(self.model, tokenizer, requests, form, score, self.functions.token_logprobs)
-        self.rollout = collector(self.policy, 0)
+        self.rollout = self.collector(self.policy, 0)
 
     def _update(self) -> None:
         """A whole PPO iteration, but for the rollout, which is there."""
@@ -188,6 +187,14 @@ class _Bench:
         seconds = time.perf_counter() - began
         self.bar.update()
         return seconds
+
+
+def _form(request: Request) -> str:
+    return f"<user> {request.text}<bot>"
+
+
+def _no_score(answers: Sequence[Answer]) -> Tensor:
+    return torch.zeros(len(answers))
 
 
 def _repeat(times: int, work: Callable[[], object]) -> Callable[[], None]:
@@ -208,13 +215,6 @@ def _spread(values: Sequence[float], form: str, unit: str) -> str:
     """Median and range: ``34 (31 to 36)% of ...``."""
     low, middle, high = (form.format(value) for value in (min(values), median(values), max(values)))
     return f"{middle}{unit}" if low == high else f"{middle} ({low} to {high}){unit}"
-
-
-def _vocabulary() -> int:
-    try:
-        return Tokenizer.load(DATA / "tokenizer.json").vocab_size
-    except TokenizerError:
-        return USUAL_VOCABULARY
 
 
 def _where(device: torch.device) -> str:

@@ -2,7 +2,8 @@
 
 Measured, not estimated token by token from log-ratios: along answers that the policy gave, the KL of the two next-token
 distributions is summed exactly over the vocabulary. Its mean over answers is an unbiased estimate of
-KL(policy || reference) with less noise than log-ratios have.
+KL(policy || reference) with less noise than log-ratios have, as long as the tokens are those that were sampled. Here
+they are those that the tokenizer makes of the text, which differ where a policy spells a word in an unusual way.
 """
 
 from collections.abc import Sequence

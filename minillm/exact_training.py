@@ -39,8 +39,8 @@ class ActorCritic(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, start: int) -> tuple[Tensor, Tensor]:
         """tokens (B, start + L) -> logits (B, L + 1, V), at t of the answer's token t; values (B, L), see `Policy`.
 
-        The last column of logits, of what would follow the answer, is 0. The mask is not needed: what stands behind
-        an end token is no prefix of anything.
+        The last column of logits, of what would follow the answer, is 0. The mask is not needed: behind an end token
+        there are only 0s, which `Setting.index` passes over.
         """
         setting = self.policy.setting
         rows = setting.rows[setting.index(tokens[:, start:])]  # (B, L)
@@ -64,6 +64,11 @@ class Collector:
     token_logprobs: TokenLogprobs
     batch_size: int = 256
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        expected = (self.reference.setting.num_sequences,)
+        if self.rewards.shape != expected:
+            raise ValueError(f"rewards must be (S,) = {expected}, one a sequence, got {tuple(self.rewards.shape)}")
 
     def __call__(self, policy: ActorCritic, iteration: int) -> Rollout:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + iteration)

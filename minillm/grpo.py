@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from minillm import training
 from minillm.policy_gradient import Collect, clip_fraction, iterate, statistics, updates
-from minillm.rollouts import TokenLogprobs
+from minillm.rollouts import Rollout, TokenLogprobs
 from minillm.tinyland.recipe import GRPO, GRPORecipe
 
 
@@ -42,9 +42,13 @@ def grpo_iteration(
     functions: Functions,
     recipe: GRPORecipe,
 ) -> dict[str, float]:
-    """One rollout of P groups of G answers, and all updates on it; returns the statistics that the field logs."""
+    """One rollout of P groups of G answers, and all updates on it; returns the statistics that the field logs.
+
+    Raises ValueError where the rollout is not made of groups of ``recipe.group`` answers to one request.
+    """
     f = functions
     rollout = collect(policy, iteration)
+    _check_groups(rollout, recipe.group)
     groups = rollout.scores.view(-1, recipe.group)  # (P, G)
     advantages = torch.as_tensor(f.advantages(groups)).flatten()  # (B,), the same for every token of an answer
     clipped = []
@@ -62,6 +66,18 @@ def grpo_iteration(
         "group_deviation": groups.std(1).mean().item(),
         "silent_groups": (groups.std(1) < 1e-6).float().mean().item(),
     }
+
+
+def _check_groups(rollout: Rollout, size: int) -> None:
+    """Refuse a rollout whose groups would mix the answers to different requests, or that leaves answers over."""
+    if size < 2 or len(rollout) % size:
+        raise ValueError(
+            f"{len(rollout)} answers do not make groups of {size}; a group has at least 2, all of one size"
+        )
+    asked = [answer.request for answer in rollout.answers]  # empty where answers have no texts
+    for begin in range(0, len(asked), size):
+        if any(request != asked[begin] for request in asked[begin : begin + size]):
+            raise ValueError(f"a group of {size} mixes requests; give the collector group={size}, as in the recipe")
 
 
 def train_grpo(

@@ -20,7 +20,8 @@ WINDOW = 5  # iterations that the smoothed line averages
 def live_plot(panels: Mapping[str, Sequence[str]], iterations: int, every: int = 4) -> Callable[[History], None]:
     """A ``watch`` that draws one panel a label, {label: names of metrics}, every few iterations and at the last.
 
-    Faint: each iteration; strong: the mean of the last five. Metrics that the run does not have are left out.
+    Faint: each iteration; strong: the mean of the last five. Metrics that the run does not have are left out. Make a
+    new one for each run: it goes on redrawing the picture that it began.
     """
     shown = None
 

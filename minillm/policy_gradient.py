@@ -106,15 +106,18 @@ def clip_fraction(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor, clip: fl
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns) over counted tokens: 1 is a critic who knows, 0 one who says a constant,
-    below 0 one who misleads."""
+    """1 - Var(returns - values) / Var(returns) over counted tokens.
+
+    1 is a critic who knows, 0 one who says a constant, below 0 one who misleads.
+    """
     values, returns = values[mask], returns[mask]
     return (1 - (returns - values).var() / returns.var().clamp(min=1e-8)).item()
 
 
 def statistics(rollout: Rollout) -> dict[str, float]:
-    """What a rollout says of the policy that gave it: mean score, KL to the reference in nats an answer (the mean
-    summed log-ratio), tokens an answer; where answers are graded, the share that end and the gold judge's mean.
+    """What a rollout says of the policy that gave it: mean score; kl, to the reference, in nats an answer (the mean
+    summed log-ratio); length, in tokens an answer; tokens, of all answers, which `training.fit` counts. Where answers
+    are graded, gold, the judge's mean, and ended, the share that end.
     """
     log_ratio = (rollout.logprobs - rollout.ref_logprobs) * rollout.mask  # (B, N)
     measured = {

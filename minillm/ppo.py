@@ -46,9 +46,16 @@ def ppo_iteration(
     functions: Functions,
     recipe: PPORecipe,
 ) -> dict[str, float]:
-    """One rollout, and all updates on it; returns the statistics that the field logs."""
+    """One rollout, and all updates on it; returns the statistics that the field logs.
+
+    Raises ValueError where the rollout has not ``recipe.batch_size`` answers.
+    """
     f, beta = functions, policy.beta.item()
     rollout = collect(policy, iteration)
+    if len(rollout) != recipe.batch_size:
+        raise ValueError(
+            f"the recipe has a batch_size of {recipe.batch_size}, but {len(rollout)} answers were collected"
+        )
     mask = rollout.mask  # (B, N)
     rewards = f.shape_rewards(rollout.logprobs, rollout.ref_logprobs, rollout.scores, mask, beta)  # (B, N)
     advantages, returns = f.gae(rewards, rollout.values, mask, recipe.gamma, recipe.lam)  # (B, N) each

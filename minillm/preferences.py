@@ -48,7 +48,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Preferences:
-    """A set of labelled pairs, whose annotator it was, and how many comparisons were dropped as exact ties."""
+    """A set of labelled pairs, whose annotator it was, and how many comparisons were dropped as exact ties.
+
+    A part of a set keeps the number of ties of the whole.
+    """
 
     pairs: list[Pair]
     ties: int

@@ -55,7 +55,7 @@ ReadOut = Callable[[Said], Tensor]
 def last_token(score_at_last_token: Callable[[Tensor, Tensor], Tensor]) -> ReadOut:
     """The textbook's read-out: score_at_last_token(values (B, T), mask (B, T)) -> (B,), mask 1 at every real token."""
 
-    def last_token(said: Said) -> Tensor:
+    def last_token(said: Said) -> Tensor:  # a saved model's header names its read-out by this function's name
         return score_at_last_token(said.numbers[..., 0], said.mask)
 
     return last_token
@@ -72,8 +72,8 @@ def weighted_logprobs(said: Said) -> Tensor:
     What a language model knows shows in what it finds likely; the head need not learn it anew, only where to trust it.
     """
     weights = FIRST_WEIGHT + said.numbers[..., 1]  # (B, T)
-    surprise = said.logprobs.clamp(min=LEAST_LOGPROB)
-    return sum_over_answer(said) + (weights * surprise * said.answer).sum(1)
+    logprobs = said.logprobs.clamp(min=LEAST_LOGPROB)  # (B, T)
+    return sum_over_answer(said) + (weights * logprobs * said.answer).sum(1)
 
 
 def content_and_style(said: Said) -> Tensor:
@@ -271,8 +271,8 @@ def score_answers(
 ) -> Tensor:
     """`score` for sampled answers, (N,)."""
     answers = list(answers)
-    prompts, texts, ended = ([getattr(answer, name) for answer in answers] for name in ("prompt", "text", "ended"))
-    return score(model, tokenizer, prompts, texts, ended, progress=progress)
+    prompts, texts = [answer.prompt for answer in answers], [answer.text for answer in answers]
+    return score(model, tokenizer, prompts, texts, [answer.ended for answer in answers], progress=progress)
 
 
 def score_pairs(model: RewardModel, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:

@@ -107,7 +107,8 @@ def collect(
     """One answer of the policy to each request at temperature 1, scored, and priced by policy and reference.
 
     form: turns a request into the prompt. score: score(answers) -> (B,). no_end_penalty: taken off the score of an
-    answer that was cut off, for a reward model may like what never ends. token_logprobs: lesson 06's.
+    answer that was cut off, for a reward model may like what never ends. token_logprobs: lesson 06's. Raises ValueError
+    where the scores are not one for each answer.
     """
     prompts = [form(request) for request in requests]
     generation = generate(
@@ -122,7 +123,10 @@ def collect(
     for request, prompt, ids, ended in zip(requests, prompts, generation.responses(), generation.ended.tolist()):
         text = tokenizer.decode(ids[:-1] if ended else ids).strip()
         answers.append(Answer(request, prompt, text, ended, grade(request, text, ended=ended)))
-    scores = score(answers) - no_end_penalty * (~generation.ended.cpu()).float()
+    scores = score(answers)
+    if scores.shape != (len(answers),):
+        raise ValueError(f"score must return one number for each answer, ({len(answers)},), got {tuple(scores.shape)}")
+    scores = scores - no_end_penalty * (~generation.ended).float().to(scores.device)
     return price(
         policy, reference, token_logprobs, generation.tokens, generation.mask, generation.prompt_length, scores, answers
     )
@@ -133,8 +137,9 @@ class Collector:
     """``collect`` for iteration after iteration: collector(policy, iteration) -> Rollout.
 
     requests: in the order in which they are to be asked. Each iteration takes the next ``per_iteration``, from the
-    first again after the last. group: how often each is asked, its answers side by side. What is drawn depends on
-    seed and iteration alone.
+    first again after the last. group: how often each is asked, its answers side by side, so that a rollout holds
+    per_iteration * group answers. The random numbers depend on seed and iteration alone. The reference must not be
+    the body of the policy that is trained: `Policy.from_stage` makes a copy.
     """
 
     reference: Transformer
@@ -147,6 +152,12 @@ class Collector:
     group: int = 1
     seed: int = 0
     max_new_tokens: int = 40
+
+    def __post_init__(self) -> None:
+        if not len(self.requests):
+            raise ValueError("there are no requests to ask")
+        if min(self.per_iteration, self.group) < 1:
+            raise ValueError(f"per_iteration and group must be at least 1, got {self.per_iteration} and {self.group}")
 
     def __call__(self, policy: Policy, iteration: int) -> Rollout:
         first = iteration * self.per_iteration
@@ -175,8 +186,9 @@ def price(
     scores: Tensor,
     answers: list[Answer] | None = None,
 ) -> Rollout:
-    """A rollout of answers (B, W) that are there: their log-probs under policy and reference, and their values.
+    """A rollout of answers that are there: their log-probs under policy and reference, and their values.
 
+    tokens (B, W) long; attention (B, W) 1 at real tokens; start: the column in which every answer begins; scores (B,).
     policy and reference: anything that is called as `Policy` is; a reference may also be a `Transformer`.
     """
     if isinstance(reference, Transformer):
@@ -201,8 +213,10 @@ def standardised(score: Score, answers: Sequence[Answer]) -> Score:
     """``score``, shifted and scaled so that these answers, say the reference's own, have mean 0 and deviation 1.
 
     A Bradley-Terry score has no zero, so the shift costs nothing; the scale gives a KL penalty the same
-    meaning whichever model scores.
+    meaning whichever model scores. Raises ValueError for fewer than 2 answers, which have no deviation.
     """
+    if len(answers) < 2:
+        raise ValueError(f"a deviation needs at least 2 answers, got {len(answers)}")
     raw = score(answers)
     mean, deviation = raw.mean(), raw.std().clamp(min=1e-6)
 

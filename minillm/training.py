@@ -7,7 +7,8 @@ It holds no loss, no schedule and no step: these come as arguments. The seam:
         batch_at,                       # batch_at(i) -> micro-batch number i; the same i gives the same batch
         step_fn,                        # step_fn(model, optimizer, batches, loss_fn, max_norm)
                                         #     makes one update; returns the loss, or (loss, grad_norm), or a
-                                        #     dict with "loss" and whatever else it measured, by name
+                                        #     dict with "loss" and whatever else it measured, by name;
+                                        #     "tokens" in it replaces the count of the batch's positions
         loss_fn,                        # handed through to step_fn, usually loss_fn(model, batch) -> scalar
         steps=1200,
         schedule=lambda step: 3e-3,     # step from 0 -> learning rate of that update

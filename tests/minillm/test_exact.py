@@ -2,13 +2,11 @@
 
 import itertools
 import math
-import time
 
 import pytest
 import torch
 from torch import Tensor
 
-from minillm import exact
 from minillm.exact import (
     Setting,
     best_of_n,
@@ -332,13 +330,8 @@ def test_everything_is_float64_whatever_comes_in():
     assert {result.dtype for result in results} == {torch.float64}
 
 
-def test_how_long_a_frontier_takes(capsys):
-    """Printed, not judged: a test that reads a clock fails on somebody's machine."""
-    for setting in (Setting(), Setting(8, 5), Setting(10, 5)):
-        reference, rewards = distribution(TabularPolicy(setting)).detach(), toy_reward(setting)
-        began = time.perf_counter()
-        line = frontier(reference, rewards)
-        seconds = time.perf_counter() - began
-        with capsys.disabled():
-            print(f"\n{setting.num_sequences:,} sequences: a frontier of {len(line.kl)} points in {seconds:.3f} s")
-    assert exact.LARGEST >= setting.num_sequences
+def test_a_large_setting_has_a_frontier_too():
+    setting = Setting(10, 5)
+    line = frontier(distribution(TabularPolicy(setting)).detach(), toy_reward(setting))
+    assert setting.num_sequences > 50_000
+    assert (line.kl.diff() > 0).all() and (line.reward.diff() > 0).all()

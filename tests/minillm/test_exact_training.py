@@ -42,6 +42,11 @@ def test_draws_depend_on_seed_and_iteration_alone():
     assert not torch.equal(ours(model, 3).tokens, collector(model, SMALL, seed=1)(model, 3).tokens)
 
 
+def test_rewards_of_another_setting_are_refused():
+    with pytest.raises(ValueError, match=r"rewards must be \(S,\) = \(40,\), one a sequence, got \(781,\)"):
+        Collector(policies()[0], toy_reward(Setting()), reference("token_logprobs"))
+
+
 @pytest.mark.parametrize(
     ("policy", "recipe", "least"),
     [

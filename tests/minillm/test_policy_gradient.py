@@ -10,7 +10,7 @@ from minillm.course.exercises import reference
 from minillm.model import Config, Transformer
 from minillm.policy_gradient import clip_fraction, explained_variance, statistics, updates
 from minillm.rollouts import Collector, Policy
-from minillm.snapshots import identity
+from minillm.snapshots import RunState, identity
 from minillm.tinyland.recipe import GRPORecipe, PPORecipe
 from minillm.tinyland.requests import all_requests
 from minillm.tokenizer import Tokenizer
@@ -80,7 +80,7 @@ def test_a_run_is_the_same_again():
         assert torch.equal(weight, two[0].state_dict()[name]), name
 
 
-def test_a_run_that_was_stopped_continues_to_the_same_weights(tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_continues_to_the_same_weights(tmp_path):
     recipe = replace(SHORT, iterations=13, kl_target=0.5, horizon=100)
     whole, history = trained(recipe)
 
@@ -186,6 +186,22 @@ def test_a_group_is_made_of_answers_to_one_request():
     assert history.metrics["silent_groups"][0] == 0.0
 
 
+def test_a_batch_size_that_is_not_the_rollouts_is_refused():
+    with pytest.raises(ValueError, match="a batch_size of 12, but 16 answers were collected"):
+        trained(replace(SHORT, batch_size=12))
+
+
+@pytest.mark.parametrize(
+    ("group", "per_request", "message"),
+    [(4, 1, "a group of 4 mixes requests"), (2, 3, "a group of 2 mixes requests"), (5, 4, "16 answers do not make")],
+)
+def test_groups_that_are_not_the_collectors_are_refused(group, per_request, message):
+    collect = replace(collector(GROUPS, 4), group=per_request)
+    policy = Policy.from_stage(start(), critic=False)
+    with pytest.raises(ValueError, match=message):
+        grpo.train_grpo(policy, collect, group_functions(), replace(GROUPS, group=group), progress=False)
+
+
 def test_explained_variance_of_a_seer_a_constant_and_a_liar():
     returns, mask = torch.tensor([[1.0, 3.0, 99.0], [5.0, -1.0, 99.0]]), torch.tensor([[1, 1, 0], [1, 1, 0]]).bool()
     assert explained_variance(returns.clone(), returns, mask) == pytest.approx(1)
@@ -211,8 +227,6 @@ def test_statistics_are_means_over_answers():
 
 
 def test_what_a_partial_and_a_record_hold_is_part_of_a_runs_identity():
-    from minillm.snapshots import RunState
-
     policy = Policy.from_stage(start())
     run = RunState(policy, torch.optim.AdamW(policy.parameters()))
     same = identity(run, [], [functions()]), identity(run, [], [functions()])

@@ -1,5 +1,6 @@
 """Properties of rollouts: what is priced is what was said, and padding, order and cutting change nothing."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -123,11 +124,14 @@ def test_a_policy_is_a_copy_of_its_stage():
     assert torch.equal(start.embed.weight, body().embed.weight)
 
 
-def test_a_collector_asks_in_order_in_groups_and_depends_on_the_iteration_alone():
-    collector = Collector(
-        body(1), TOKENIZER, ASKED, form, words, reference("token_logprobs"), 3, 2, 1, max_new_tokens=9
+def collects(requests=ASKED, **settings) -> Collector:
+    return Collector(
+        body(1), TOKENIZER, requests, form, words, reference("token_logprobs"), max_new_tokens=9, **settings
     )
-    ours = policy()
+
+
+def test_a_collector_asks_in_order_in_groups_and_depends_on_the_iteration_alone():
+    collector, ours = collects(per_iteration=3, group=2, seed=1), policy()
     second = collector(ours, 1)
     asked = [answer.request.text for answer in second.answers]
     assert asked == [ASKED[i].text for i in (3, 3, 4, 4, 0, 0)]
@@ -135,6 +139,22 @@ def test_a_collector_asks_in_order_in_groups_and_depends_on_the_iteration_alone(
     assert torch.equal(second.tokens, again.tokens)
     other = collector(ours, 0)
     assert other.tokens.shape != second.tokens.shape or not torch.equal(other.tokens, second.tokens)
+
+
+def test_what_cannot_be_collected_is_refused_in_words():
+    with pytest.raises(ValueError, match="no requests to ask"):
+        collects(requests=[])
+    for settings in ({"per_iteration": 0}, {"group": 0}):
+        with pytest.raises(ValueError, match="per_iteration and group must be at least 1"):
+            collects(**settings)
+    column = replace(collects(per_iteration=3), score=lambda answers: words(answers)[:, None])
+    with pytest.raises(ValueError, match=r"one number for each answer, \(3,\), got \(3, 1\)"):
+        column(policy(), 0)
+
+
+def test_a_single_answer_has_no_deviation():
+    with pytest.raises(ValueError, match="at least 2 answers, got 1"):
+        standardised(words, [SimpleNamespace(text="one two")])
 
 
 def test_a_standardised_score_has_mean_0_and_deviation_1_on_its_own_answers():
