@@ -23,20 +23,23 @@ from minillm.course import carry, check, diagnose, record, record_answers, recor
 
 # %%
 import inspect
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
 from IPython.display import HTML, Code, display
 
-from minillm import evaluation, plots, ppo, preferences, reward, rollouts, stages
+from minillm import evaluation, exact, exact_training, plots, ppo, preferences, reward, rollouts, stages
 from minillm.chat import chat_prompt
 from minillm.divergence import answer_kl
+from minillm.exact_policies import TabularPolicy
 from minillm.live import live_plot
 from minillm.paths import smoke
 from minillm.sampling import generate
 from minillm.tinyland.judge import grade
 from minillm.tinyland.recipe import PPO
+from minillm.tinyland.style import count as count_style
 
 # %%
 plots.use_style()
@@ -609,7 +612,7 @@ functions = ppo.Functions(
     adapt_kl_coefficient,
 )  # fmt: skip
 panels = {
-    "score, gold": ["score", "gold"],
+    "score (s.d.), gold (points)": ["score", "gold"],
     "KL (nats an answer)": ["kl"],
     "entropy (nats a token)": ["entropy"],
     "share": ["explained_variance", "clip_fraction"],
@@ -682,6 +685,10 @@ for rate in rates["ppo"]:
     record(f"PPO, {rate.label}", rate.rate, low=rate.low, high=rate.high, seeds=[recipe.seed])
 
 # %%
+for name, answers in (("SFT", before), ("PPO", after)):
+    flattery = sum(count_style(a.text).flattery for a in answers) / len(answers)
+    fillers = sum(count_style(a.text).fillers for a in answers) / len(answers)
+    print(f"{name}: {flattery:.2f} flattering phrases and {fillers:.2f} fillers an answer")
 changed = [i for i in range(len(held_out)) if before[i].text != after[i].text]
 picked = list({held_out[i].kind: i for i in changed}.values())[:9]
 rows = [
@@ -795,25 +802,56 @@ for beta, (past, _) in sweep.items():
 # price of no leash at all is small. Lesson 08 takes a dishonest one and goes on until it is not.
 #
 # Instead of a beta you can name the KL that you are willing to spend, and let your `adapt_kl_coefficient` find the
-# beta. It is a patient controller: even here, with a horizon of one rollout, beta moves by no more than a fifth each
-# time, and in a run as short as this it is still on its way. Ziegler et al. gave it hundreds of rollouts.
+# beta. To see whether it finds the right one, go where the right one is known: a world of 781 answers, all of which
+# can be listed (`minillm/exact.py`), so that the KL of the best policy for each beta is a sum. The loop is the same
+# `train_ppo`, with a table of logits for a policy. Beta starts much too small. **Predict**: the horizon is one rollout,
+# or four. Which comes to rest, and which is quicker?
 
 # %%
-steered, _ = run(kl_target=0.3, horizon=short.batch_size)
-betas, kls = steered.metrics["beta"], steered.metrics["kl"]
-print(f"target 0.30 nats: beta went from {betas[0]:.3f} to {betas[-1]:.3f}, the KL of the last rollouts is", end=" ")
-print(f"{sum(kls[-4:]) / len(kls[-4:]):.2f}.")
+world = exact.Setting()
+goal, origin, target = exact.toy_reward(world), TabularPolicy(world, spread=0.5, seed=7), 0.5
+edge = exact.frontier(exact.distribution(origin).detach(), goal, torch.logspace(-1, 1, 400))
+right_beta = edge.beta[(edge.kl - target).abs().argmin()].item()  # its optimum has the KL that is wanted
+start_low = replace(exact_training.TABULAR_PPO, iterations=5 if smoke() else 200, beta=0.1, kl_target=target)
+steered = {}
+for rounds in (1, 4):
+    tabular = exact_training.ActorCritic(deepcopy(origin))
+    draws = exact_training.Collector(origin, goal, token_logprobs)
+    steady = replace(start_low, horizon=rounds * draws.batch_size)
+    steered[rounds] = ppo.train_ppo(tabular, draws, functions, steady, progress=False).metrics
+
+# %%
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+for (rounds, past), shade in zip(steered.items(), (0.4, 1.0)):
+    for ax, name in zip(axes, ("kl", "beta")):
+        ax.plot(past[name], color=PPO_COLOUR, alpha=shade, label=f"horizon {rounds} x batch")
+    kl, beta = (torch.tensor(past[name][-80:]) for name in ("kl", "beta"))
+    print(f"horizon {rounds} x batch, the last 80 rollouts: KL {kl.mean():.2f} ± {kl.std():.2f},", end=" ")
+    print(f"beta {beta.mean():.2f} ± {beta.std():.2f}  (target {target}, right beta {right_beta:.2f})")
+for ax, line, label in zip(axes, (target, right_beta), ("KL (nats an answer)", "beta")):
+    ax.axhline(line, color=plots.INK, linestyle="--", linewidth=1)
+    ax.set(xlabel="iteration", ylabel=label)
+axes[0].set_title("The KL, and its target")
+axes[1].set(yscale="log", title=f"Beta, and the one that is right: {right_beta:.2f}")
+axes[0].legend()
+plt.show()
+
+# %% [markdown]
+# A policy needs some rollouts to answer a new beta. A controller that is quicker than that keeps turning the knob when
+# it has long been far enough, and swings about the target; the patient one overshoots once and settles, at the beta
+# that the exact optimum wants. Nobody told it. Ziegler et al. let beta move by at most 2% a rollout.
 
 # %% [markdown]
 # ## Break it
 #
-# Three changes of a line each. **Predict** for each whether score and KL will look *better* or worse than in the right
+# Four changes of a line each. **Predict** for each whether score and KL will look *better* or worse than in the right
 # run, and whether you would notice.
 
 # %%
 broken = {
     "right": sweep[0.1],
-    "no clip": run(clip=1e6, value_clip=1e6, epochs=6),
+    "6 epochs": run(epochs=6),
+    "6 epochs, no clip": run(epochs=6, clip=1e6, value_clip=1e6),
     "advantages not whitened": run({"masked_whiten": lambda values, mask: values * mask}),
     "returns from whitened advantages": run(
         {"gae": lambda *a: (lambda A, R: (A, masked_whiten(A, a[2]) + a[1]))(*gae(*a))}
@@ -825,12 +863,14 @@ for name, (past, _) in broken.items():
     print(f"a rollout's own KL {ends['approx_kl']:.4f}  explained variance {ends['explained_variance']:+.2f}")
 
 # %% [markdown]
-# Without the clip, and with more epochs for it to matter, one rollout carries the policy far from where it was
-# measured: compare "a rollout's own KL", and what became of the score. Without whitening little changes here, and
-# that is worth knowing: the scores were standardised already, and Adam divides by the size of the gradient anyway.
-# With raw rewards of another scale it would matter. And returns made from whitened advantages give the critic targets
-# in the wrong units; neither the policy's curves show it nor the explained variance, which is measured against the
-# same wrong returns.
+# Six epochs on one rollout already ask too much of it: see "a rollout's own KL". The clip limits the damage; without it
+# the policy is carried far from where it was measured, and the run is lost. It is a safety belt: with the recipe's two
+# epochs you would hardly notice whether it is on. (Try `run(clip=1e6, value_clip=1e6)`.)
+#
+# Without whitening little changes here, and that is worth knowing: the scores were standardised already, and Adam
+# divides by the size of the gradient anyway. Under plain gradient descent the scale of the rewards would be the length
+# of the step. And returns made from whitened advantages give the critic targets in the wrong units; neither the
+# policy's curves show it nor the explained variance, which is measured against the same wrong returns.
 #
 # ## Clinic
 #
@@ -860,16 +900,16 @@ cases = {
     "D": run(beta=-1.0)[0],
 }
 # %% tags=["clinic"]
-healthy = run(beta=0.5)[0]
+healthy = sweep[0.5][0]
 figure, axes = plt.subplots(3, 4, figsize=(10, 5.6), sharex=True, sharey="row")
 for column, (case, past) in zip(axes.T, cases.items()):
     for ax, name in zip(column, ("score", "kl", "approx_kl")):
-        ax.plot(plots.smooth(healthy.metrics[name], 3), "--", color=plots.INK, linewidth=1)
-        ax.plot(plots.smooth(past.metrics[name], 3), color=PPO_COLOUR)
+        for each, look in ((healthy, {"color": plots.INK, "ls": "--", "lw": 1}), (past, {"color": PPO_COLOUR})):
+            ax.plot(range(1, short.iterations + 1), plots.smooth(each.metrics[name], 3), **look)
     column[0].set_title(f"run {case}")
     column[2].set_xlabel("iteration")
 axes[1, 0].set_yscale("symlog", linthresh=0.1)
-for ax, label in zip(axes[:, 0], ("score", "logged KL (nats)", "approx. KL")):
+for ax, label in zip(axes[:, 0], ("score (s.d.)", "logged KL (nats)", "own KL (nats)")):
     ax.set_ylabel(label)
 plt.show()
 
