@@ -140,3 +140,20 @@ class GRPORecipe:
 
 
 GRPO = GRPORecipe()
+
+
+@dataclass(frozen=True)
+class DPORecipe:
+    """Settings of DPO and its relatives. A batch is all pairs of `batch_size` requests; the loss brings its own beta."""
+
+    epochs: float = 1.0
+    batch_size: int = 16
+    peak: float = 4e-4
+    warmup: int = 10
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.95)
+    max_norm: float = 1.0
+    seed: int = 0
+
+
+DPO = DPORecipe()

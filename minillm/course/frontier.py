@@ -1,0 +1,196 @@
+"""``python -m minillm frontier``: every method, several settings and seeds, gold score against KL.
+
+One run of a method is an anecdote, and a lesson has no time for more. This trains them all from the shipped SFT model
+with the reference solutions, measures each on the same held-out requests, and writes data/measured/frontier.json, which
+lessons 09 and 10 draw. Runs that are in the file already, with the same settings, are kept: stop it when you like.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, fields, replace
+from functools import partial
+from math import log
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from minillm import dpo, evaluation, grpo, paths, ppo, preferences, reward, rollouts, stages
+from minillm.chat import chat_prompt
+from minillm.course.exercises import reference
+from minillm.divergence import answer_kl
+from minillm.evaluation import Answer
+from minillm.files import atomic_write
+from minillm.ladder import standing
+from minillm.preferences import draw_requests
+from minillm.tinyland.annotators import UNBIASED
+from minillm.tinyland.recipe import DPO, GRPO, PPO, REWARD
+from minillm.tinyland.requests import Request
+
+TARGET = paths.DATA / "measured" / "frontier.json"
+REQUESTS = 2000  # held-out requests that each run answers once
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "SFT": [{}],
+    "best-of-n": [{"n": 2}, {"n": 4}, {"n": 8}, {"n": 16}],
+    "PPO": [{"beta": 0.1}, {"beta": 0.3}, {"beta": 1.0}],
+    "GRPO": [{"beta": 0.04}, {"beta": 0.2}],
+    "DPO": [{"beta": 0.1}, {"beta": 0.3}, {"beta": 1.0}],
+}
+
+
+class Bench:
+    """What all runs share: the SFT model, the reward model, and the held-out requests."""
+
+    def __init__(self, split: str = "test") -> None:
+        start = stages.load_stage("sft")
+        self.sft, self.tokenizer = start.model, start.tokenizer
+        self.form = partial(chat_prompt, reference("render_chat"))
+        self.judge = partial(reward.score_answers, reward.load_reward_model("reward"), self.tokenizer)
+        own = self.sample(draw_requests("train", 512, seed=77), 1, 5)
+        self.score = rollouts.standardised(self.judge, [answer for hand in own for answer in hand])
+        self.held_out = draw_requests(split, REQUESTS, seed=3)
+
+    def sample(self, requests: Sequence[Request], n: int, seed: int) -> list[list[Answer]]:
+        return preferences.sample_answers(
+            self.sft, self.tokenizer, requests, self.form, n=n, seed=seed, progress=False
+        )
+
+    def ask(self, model: Any, seed: int) -> tuple[list[Answer], Tensor]:
+        stop = [self.tokenizer.end]
+        answers = evaluation.ask(
+            model, self.tokenizer, self.held_out, self.form, stop=stop, temperature=1.0, seed=11 + seed
+        )
+        return answers, answer_kl(model, self.sft, self.tokenizer, answers)
+
+
+def pieces(kind: Any, **names: str) -> Any:
+    """A bundle of reference solutions, by the names of its fields or by those given instead."""
+    return kind(**{field.name: reference(names.get(field.name, field.name)) for field in fields(kind)})
+
+
+def collector(bench: Bench, per_iteration: int, count: int, seed: int, group: int = 1) -> rollouts.Collector:
+    requests = draw_requests("train", count, seed=100 + seed)
+    tokens = reference("token_logprobs")
+    return rollouts.Collector(
+        bench.sft, bench.tokenizer, requests, bench.form, bench.score, tokens, per_iteration, group, seed=seed
+    )
+
+
+def run_ppo(bench: Bench, seed: int, beta: float) -> Any:
+    recipe = replace(PPO, beta=beta, seed=seed)
+    policy = rollouts.Policy.from_stage(bench.sft)
+    asks = collector(bench, recipe.batch_size, recipe.batch_size * recipe.iterations, seed)
+    ppo.train_ppo(policy, asks, pieces(ppo.Functions), recipe, progress=False)
+    return policy.body
+
+
+def run_grpo(bench: Bench, seed: int, beta: float) -> Any:
+    recipe = replace(GRPO, beta=beta, seed=seed)
+    policy = rollouts.Policy.from_stage(bench.sft, critic=False)
+    asks = collector(bench, recipe.groups, recipe.groups * recipe.iterations, seed, recipe.group)
+    functions = pieces(grpo.Functions, advantages="group_advantages", loss="grpo_loss")
+    grpo.train_grpo(policy, asks, functions, recipe, progress=False)
+    return policy.body
+
+
+def run_dpo(bench: Bench, seed: int, beta: float) -> Any:
+    hands = bench.sample(draw_requests("train", REWARD.requests, seed=1 + seed), REWARD.answers, 1 + seed)
+    pairs = preferences.compare(hands, UNBIASED, reference("annotate"), seed=1 + seed).pairs
+    logprobs, loss = reference("sequence_logprobs"), reference("dpo_loss")
+    data = dpo.price_pairs(bench.sft, bench.tokenizer, pairs, logprobs)
+    policy = deepcopy(bench.sft)
+    recipe = replace(DPO, seed=seed)
+    dpo.train_dpo(policy, bench.tokenizer, data, lambda p: loss(*p.sums, beta), logprobs, recipe, progress=False)
+    return policy
+
+
+METHODS: dict[str, Callable[..., Any]] = {"PPO": run_ppo, "GRPO": run_grpo, "DPO": run_dpo}
+RECIPES = {"PPO": PPO, "GRPO": GRPO, "DPO": DPO}
+
+
+def best_of(bench: Bench, seed: int, n: int) -> list[Answer]:
+    """The best of n answers to each held-out request, by the reward model."""
+    hands = bench.sample(bench.held_out, n, 40 + seed)
+    scores = bench.judge([answer for hand in hands for answer in hand]).view(-1, n)
+    return [hand[i] for hand, i in zip(hands, scores.argmax(1).tolist())]
+
+
+def measure(bench: Bench, method: str, setting: dict[str, Any], seed: int) -> dict[str, Any]:
+    """One run: trained, asked, and put down as a line of the file. seconds include the sampling that it needs."""
+    began = time.perf_counter()
+    if method == "best-of-n":
+        answers, kl = best_of(bench, seed, setting["n"]), None
+        bound = log(setting["n"]) - (setting["n"] - 1) / setting["n"]
+        seconds = time.perf_counter() - began
+    else:
+        model = bench.sft if method == "SFT" else METHODS[method](bench, seed, **setting)
+        seconds = time.perf_counter() - began
+        answers, kl = bench.ask(model, seed)
+        bound = None
+    found = asdict(standing(method, answers, kl))
+    look = [a.verdict.label for a in answers if a.request.kind == "lookalike"]
+    return {
+        "method": method,
+        "setting": setting,
+        "seed": seed,
+        "recipe": asdict(RECIPES[method]) if method in RECIPES else {},
+        "requests": len(answers),
+        "seconds": round(seconds, 1),
+        **{name: [round(v, 4) for v in value.values()] for name, value in found.items() if isinstance(value, dict)},
+        **({"kl": [round(bound, 4)] * 3} if bound is not None else {}),
+        "lookalikes_right": round(look.count("right") / len(look), 4),
+        "lookalikes_refused": round(look.count("over_refusal") / len(look), 4),
+    }
+
+
+def load(path: Path = TARGET) -> list[dict[str, Any]]:
+    """The lines of the file: method, setting, seed, and each measured number as [value, low, high]."""
+    return json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m minillm frontier", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each setting (default: 3)")
+    parser.add_argument("--method", action="append", choices=list(SETTINGS), help="only this one; may be repeated")
+    parser.add_argument("--fresh", action="store_true", help="measure everything anew")
+    options = parser.parse_args(argv)
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {options.seeds}")
+    os.environ["MINILLM_SOURCE"] = "reference"  # the shipped stages, never a student's
+    kept = [] if options.fresh else [run for run in load() if run["recipe"] == _recipe(run["method"])]
+    done = {_key(run["method"], run["setting"], run["seed"]) for run in kept}
+    wanted = [
+        (method, setting, seed)
+        for seed in range(options.seeds)
+        for method in options.method or SETTINGS
+        for setting in SETTINGS[method]
+        if _key(method, setting, seed) not in done
+    ]
+    bench = Bench() if wanted else None
+    with tqdm(total=len(wanted), desc="runs", file=sys.stdout) as bar:
+        for method, setting, seed in wanted:
+            kept.append(measure(bench, method, setting, seed))
+            kept.sort(key=lambda run: _key(run["method"], run["setting"], run["seed"]))
+            atomic_write(TARGET, json.dumps({"runs": kept}, indent=1) + "\n")
+            bar.set_postfix_str(f"{method} {setting} seed {seed}: gold {kept[-1]['gold'][0]:.2f}")
+            bar.update()
+    print(f"{len(kept)} runs in {TARGET.relative_to(paths.ROOT).as_posix()}")
+    return 0
+
+
+def _recipe(method: str) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(RECIPES[method]))) if method in RECIPES else {}
+
+
+def _key(method: str, setting: dict[str, Any], seed: int) -> tuple[int, str, int]:
+    return list(SETTINGS).index(method), json.dumps(setting), seed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
