@@ -226,7 +226,7 @@ check("dpo_loss")
 # wrong, and lets go when $\beta h$ is large; so $\beta$ decides how far the policy has to go before a pair lets go.
 
 # %% tags=["target"] exercise="dpo_loss"
-figure, axes = plots.new_figure(2, width=9.0, height=3.0)
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
 h = torch.linspace(-60, 60, 241)
 zero = torch.zeros_like(h)
 for strength, style in ((0.05, ":"), (0.1, "-"), (0.3, "--")):
@@ -236,9 +236,9 @@ for strength, style in ((0.05, ":"), (0.1, "-"), (0.3, "--")):
     axes[0].plot(h, losses.detach(), style, color=plots.STAGE_COLOURS["dpo"], label=f"beta = {strength:g}")
     axes[1].plot(h, pull / strength, style, color=plots.STAGE_COLOURS["dpo"], label=f"beta = {strength:g}")
 axes[0].set(ylabel="loss of the pair (nats)", title="The loss falls for ever, ever more slowly")
-axes[1].set(ylabel="pull on the pair, as a share of beta", title="The smaller beta, the later a pair lets go")
+axes[1].set(ylabel="pull on the pair (times 1 / beta)", title="The smaller beta, the later a pair lets go")
 for ax in axes:
-    ax.set_xlabel("h: how much further towards chosen than rejected (nats)")
+    ax.set_xlabel("h, in nats: move of chosen minus move of rejected")
     ax.legend()
 plt.show()
 
@@ -358,7 +358,7 @@ for name, function, colour in (("DPO", dpo_loss, "dpo"), ("IPO", ipo_loss, "sft"
     ax.plot(h, pull / pull[20], color=plots.STAGE_COLOURS[colour], label=name)  # h[20] is 0
 ax.axhline(0, color=plots.INK, linewidth=0.8)
 ax.axvline(5, color=plots.INK, linewidth=0.8, linestyle="--", label="IPO's goal, 1 / (2 beta)")
-ax.set_xlabel("h: how much further towards chosen than rejected (nats)")
+ax.set_xlabel("h, in nats: move of chosen minus move of rejected")
 ax.set_ylabel("pull on the pair (1 at h = 0)")
 ax.set_title("DPO pulls less and less, IPO stops at its goal and pulls back")
 ax.legend()
