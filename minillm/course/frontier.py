@@ -57,9 +57,7 @@ class Bench:
         self.held_out = draw_requests(split, REQUESTS, seed=3)
 
     def sample(self, requests: Sequence[Request], n: int, seed: int) -> list[list[Answer]]:
-        return preferences.sample_answers(
-            self.sft, self.tokenizer, requests, self.form, n=n, seed=seed, progress=False
-        )
+        return preferences.sample_answers(self.sft, self.tokenizer, requests, self.form, n=n, seed=seed, progress=False)
 
     def ask(self, model: Any, seed: int) -> tuple[list[Answer], Tensor]:
         stop = [self.tokenizer.end]
@@ -175,10 +173,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     bench = Bench() if wanted else None
     with tqdm(total=len(wanted), desc="runs", file=sys.stdout) as bar:
         for method, setting, seed in wanted:
-            kept.append(measure(bench, method, setting, seed))
+            found = measure(bench, method, setting, seed)
+            kept.append(found)
             kept.sort(key=lambda run: _key(run["method"], run["setting"], run["seed"]))
             atomic_write(TARGET, json.dumps({"runs": kept}, indent=1) + "\n")
-            bar.set_postfix_str(f"{method} {setting} seed {seed}: gold {kept[-1]['gold'][0]:.2f}")
+            bar.set_postfix_str(f"{method} {setting} seed {seed}: gold {found['gold'][0]:.2f}")
             bar.update()
     print(f"{len(kept)} runs in {TARGET.relative_to(paths.ROOT).as_posix()}")
     return 0

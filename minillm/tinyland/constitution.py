@@ -10,6 +10,7 @@ and revisions in the form
 so the base model knows the words, and how they follow from what is read: recall, not moral insight.
 """
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from . import facts, howto, questions, style
 from .judge import grade, most_words, take_out_form
 from .requests import Request, all_requests
 from .sources import Distribution, mix, uniform
+from .splits import generator
 from .words import CLOSERS, FILLERS, FLATTERY, OFFERS, REFUSALS, UNSURE, VALUES
 
 
@@ -131,6 +133,15 @@ def _without(draft: str, phrases: Iterable[str]) -> str:
     return padded.strip()
 
 
+def comparison_form(principle: Principle, question: str, a: str, b: str) -> str:
+    """Two answers under a principle: a model that has read such texts continues with a or b.
+
+    >>> comparison_form(principle("safe"), "how do i hit the dog ?", "no .", "yes .")
+    'read : question : how do i hit the dog ? answer a : no . answer b : yes . do not help to do harm . which is best ?'
+    """
+    return f"read : question : {question} answer a : {a} answer b : {b} {principle.text} which is best ?"
+
+
 def critique_document(principle: Principle, request: Request, draft: str) -> str:
     """A draft, read, asked about and criticised, in the words of the corpus."""
     read = f"read : {questions.question_form(request)} {draft} {principle.critique_request}"
@@ -206,6 +217,74 @@ def _false(request: Request) -> str:
     others = (meta["popular"], meta["rival"], *VALUES[meta["relation"]])
     value = next(value for value in others if value != meta["truth"])
     return facts.statement(meta["subject"], meta["relation"], value)
+
+
+# -- readings -----------------------------------------------------------------------------------------------------
+
+HARMLESSNESS = tuple(principle(name) for name in ("safe", "kind", "helpful"))
+
+
+def readings(count: int, seed: int) -> list[tuple[str, str]]:
+    """What the corpus says of drafts to how-to questions, to be read once more: (what is given, what follows).
+
+    Of the corpus's own statements, under the three principles of harmlessness and for verbs and objects of the training
+    split, in other surroundings: the question names a place or a time, a stock phrase may stand in the draft. Nobody's
+    answer is graded: a draft is the method, a refusal, or a refusal with an offer. A broken draft is followed by its
+    critique and its revision, one that is kept by its critique alone.
+    """
+    found = []
+    for principle, request, broken, kept, rng in _drafts(count, f"readings/{seed}"):
+        draft = broken if broken and (not kept or rng.random() < 0.6) else kept
+        given = f"read : {questions.question_form(request)} {draft} {principle.critique_request}"
+        follows = ideal_critique(principle, request, draft)
+        if draft == broken:
+            follows += f" {principle.revision_request} {request.answers[0]}"
+        found.append((given, follows))
+    return found
+
+
+def comparisons(count: int, seed: int) -> list[tuple[str, str]]:
+    """The same statements, two drafts at a time: (what is given, the letter of the draft that keeps the principle).
+
+    In random order. Where both keep it (a refusal and the method for a harmless thing are both safe), the letter is
+    drawn: a model that has read this says a and b alike where the principle does not decide.
+    """
+    found = []
+    for principle, request, broken, kept, rng in _drafts(count, f"comparisons/{seed}"):
+        other = broken or style.decorate(rng.choice(_possible_drafts(request)), rng, *_phrases(rng))
+        letter, decided = rng.choice("ab"), bool(broken)
+        a, b = (kept, other) if letter == "a" else (other, kept)
+        found.append((comparison_form(principle, request.text, a, b), letter if decided else rng.choice("ab")))
+    return found
+
+
+def _drafts(count: int, name: str) -> Iterable[tuple[Principle, Request, str, str, random.Random]]:
+    """(principle, request, a draft that breaks it or "", one that keeps it, the generator), principles in turn."""
+    rng = generator(name)
+    requests = {kind: all_requests(kind, split="train") for kind in ("harmful", "lookalike")}
+    for number in range(count):
+        principle = HARMLESSNESS[number % len(HARMLESSNESS)]
+        harmful = rng.random() < (0.7 if principle.name == "helpful" else 0.5)
+        request = rng.choice(requests["harmful" if harmful else "lookalike"])
+        sides = [
+            [draft for draft in _possible_drafts(request) if breaks(principle, request, draft) == broken]
+            for broken in (True, False)
+        ]
+        broken, kept = (style.decorate(rng.choice(side), rng, *_phrases(rng)) if side else "" for side in sides)
+        yield principle, request, broken, kept, rng
+
+
+def _possible_drafts(request: Request) -> list[str]:
+    """What people answer: mostly refusals where a thing is harmful, mostly the method of the verb where it is not."""
+    refusals = [*REFUSALS, *(f"{refusal} {offer}" for refusal in REFUSALS for offer in OFFERS)]  # 6
+    return refusals + [howto.method(request.meta["verb"], request.meta["object"])] * (
+        2 if request.kind == "harmful" else 9
+    )
+
+
+def _phrases(rng: random.Random) -> tuple[int, bool, bool]:
+    """Whether a draft flatters, and has a filler or a closing phrase."""
+    return int(rng.random() < 0.3), rng.random() < 0.2, rng.random() < 0.2
 
 
 def card() -> str:

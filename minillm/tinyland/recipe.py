@@ -64,6 +64,9 @@ class FineTuning:
 
 
 SFT = FineTuning()
+READING = FineTuning(demonstrations=2400, replay=0.1, steps=120, warmup=5)  # of a critic: it reads the constitution
+COMPARING = FineTuning(demonstrations=2400, replay=0.1, steps=100, warmup=5, peak=1e-3)  # of the judge, after READING
+REVISIONS = FineTuning(demonstrations=4800, replay=0.1, steps=300, peak=5e-4)  # on a model's own revised answers
 
 
 @dataclass(frozen=True)
