@@ -46,8 +46,8 @@ def reading_examples(tokenizer: Tokenizer, recipe: FineTuning, texts_of: Texts =
 class Reader:
     """A model as a reader of documents: reader(prompts) -> what it writes next, greedily, one text a prompt.
 
-    A prompt that ends in a question mark is answered with one sentence; any other with all that comes until the document
-    ends.
+    A prompt that ends in a question mark is answered with one sentence; any other with all that comes until the
+    document ends.
     """
 
     model: Transformer

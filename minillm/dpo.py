@@ -1,6 +1,6 @@
-"""Preference training without a reward model: DPO and its relatives, on the pairs that a reward model would learn from.
+"""Preference training without a reward model: DPO and its relatives, on the pairs that a reward model learns from.
 
-    data = price_pairs(reference, tokenizer, pairs, sequence_logprobs)          # what the reference thinks of each answer
+    data = price_pairs(reference, tokenizer, pairs, sequence_logprobs)      # what the reference thinks
     history = train_dpo(policy, tokenizer, data, lambda p: dpo_loss(*p.sums, beta=0.1), sequence_logprobs)
 
 The loss of a pair and the log-probability of an answer are exercises of lesson 09 and come as arguments. Nothing is
@@ -196,7 +196,7 @@ def train_dpo(
 ) -> training.History:
     """Train ``policy`` in place on priced pairs; ``history.metrics`` holds what `dpo_step` measures of each update.
 
-    The learning rate rises over ``recipe.warmup`` updates and falls in a line to 0. watch, snapshot: see `training.fit`.
+    The learning rate rises over ``recipe.warmup`` updates and falls in a line to 0. watch, snapshot: `training.fit`.
     """
     size = min(recipe.batch_size, len(data))
     steps = max(1, round(recipe.epochs * len(data) / size))

@@ -61,7 +61,7 @@ def fine_tune(
 
 
 def document_examples(texts: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> list[Example]:
-    """Documents (what is given, what is to be learned) as examples: targets are the second part and the closing `<doc>`.
+    """Documents (what is given, what is to be learned) as examples: targets are the second part and a last `<doc>`.
 
     The `<doc>` tells that the document has ended, so that what was learned ends too.
     """

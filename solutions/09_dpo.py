@@ -17,15 +17,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minillm.course import check
+from minillm.course import carry, check, diagnose, record, record_answers, record_table
 
 # %%
-import matplotlib.pyplot as plt
+import inspect
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 
-from minillm import plots
+import matplotlib.pyplot as plt
+from IPython.display import HTML, Code, display
+
+from minillm import dpo, evaluation, exact, plots, preferences, reward, stages
+from minillm.chat import chat_prompt
+from minillm.course import frontier
+from minillm.divergence import answer_kl
+from minillm.exact_policies import TabularPolicy, TransformerPolicy
+from minillm.exact_preferences import fit_pairs, population, sampled
+from minillm.live import live_plot
+from minillm.paths import smoke
+from minillm.tinyland.annotators import UNBIASED
+from minillm.tinyland.recipe import DPO, REWARD
 
 # %%
 plots.use_style()
+DPO_COLOUR = plots.STAGE_COLOURS["dpo"]
+render_chat, annotate, pairwise_accuracy = carry("render_chat", "annotate", "pairwise_accuracy")
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
 
 # %% [markdown]
 # ## One number by hand
@@ -422,3 +445,502 @@ def simpo_loss(
 
 # %% tags=["check"]
 check("simpo_loss")
+
+# %% [markdown]
+# ## Use it: a loop without sampling
+#
+# Compare this with `ppo_iteration`. No answers are asked for, nothing is scored, there is no critic and no advantage.
+# The reference was asked once, beforehand; the rest is one loss and one update.
+
+# %%
+display(Code(inspect.getsource(dpo.dpo_step), language="python"))
+
+# %% [markdown]
+# `score_batch` reads every answer once, with your `sequence_logprobs`, and sets the pairs side by side; `loss` is
+# yours. What is logged, all against the reference: the **margin** in nats, the **accuracy** (the share of training
+# pairs that the policy has moved the right way), and by how much chosen and rejected answers became likelier.
+#
+# The comparisons are those of lesson 05: the SFT model's own answers to training requests, four each, judged by the
+# unbiased annotator.
+
+# %%
+start = stages.load_stage("sft")
+tokenizer, form = start.tokenizer, partial(chat_prompt, render_chat)  # a request -> "<user> ...<bot>"
+count = 60 if smoke() else REWARD.requests
+asked = preferences.draw_requests("train", count, seed=1)
+answers = preferences.sample_answers(start.model, tokenizer, asked, form, n=REWARD.answers, seed=1)
+pairs = preferences.compare(answers, UNBIASED, annotate, seed=1).pairs
+data = dpo.price_pairs(start.model, tokenizer, pairs, sequence_logprobs)
+print(f"{len(pairs):,} pairs of {count:,} requests.")
+
+# %% [markdown]
+# **Predict.** The gold score of a sampled answer to a held-out request after one pass over these pairs (SFT scores a
+# little below 0, lesson 06's PPO a little above a half). And: by how many nats will the *chosen* answers become
+# likelier on average? They are what the loss asks for, after all.
+
+# %%
+my_guess = None  # points
+my_chosen_guess = None  # nats
+
+# %%
+BETA = 0.3
+recipe = replace(DPO, epochs=0.1) if smoke() else DPO
+policy = deepcopy(start.model)
+panels = {
+    "margin (nats)": ["margin"],
+    "accuracy, training pairs": ["accuracy"],
+    "change (nats)": ["chosen", "rejected"],
+}
+updates = max(1, round(recipe.epochs * len(data) / recipe.batch_size))
+history = dpo.train_dpo(
+    policy, tokenizer, data, lambda p: dpo_loss(*p.sums, BETA), sequence_logprobs, recipe,
+    watch=live_plot(panels, updates, every=20), progress=False,
+)  # fmt: skip
+stages.save_stage("dpo", policy, seed=recipe.seed)
+late = {name: sum(values[-20:]) / len(values[-20:]) for name, values in history.metrics.items()}
+print(f"{history.seconds[-1]:.0f} seconds, {updates} updates.")
+tell("chosen answers, change of log-probability (nats)", late["chosen"], my_chosen_guess)
+print(f"Rejected answers: {late['rejected']:+.2f} nats. The margin is the difference: {late['margin']:.2f}.")
+record("DPO training time", history.seconds[-1], unit="s")
+
+# %% [markdown]
+# ## See it: before and after
+#
+# Held-out requests, sampled at temperature 1.
+
+# %%
+held_out = preferences.draw_requests("test", 40 if smoke() else 800, seed=5)
+
+
+def ask(model):
+    return evaluation.ask(model, tokenizer, held_out, form, stop=[tokenizer.end], temperature=1.0, seed=5)
+
+
+def gold_of(answers):
+    return torch.tensor([answer.verdict.score for answer in answers]).double()
+
+
+before, after = ask(start.model), ask(policy)
+difference = gold_of(after) - gold_of(before)
+gain, half = difference.mean().item(), 1.96 * (difference.std() / len(difference) ** 0.5).item()
+nats = answer_kl(policy, start.model, tokenizer, after).mean().item()
+tell("gold score after DPO, held-out requests", gold_of(after).mean().item(), my_guess)
+print(f"SFT scores {gold_of(before).mean():.2f}; the gain on the same requests is {gain:+.2f} ± {half:.2f}.")
+print(f"KL to the SFT model: {nats:.2f} nats an answer.")
+record("DPO: gold above SFT, held-out", gain, unit="points", low=gain - half, high=gain + half, seeds=[recipe.seed])
+record("DPO: KL to SFT, held-out", nats, unit="nats/answer", seeds=[recipe.seed])
+
+# %%
+habits = {
+    "harmful: complies": ("harmful", "compliance"),
+    "look-alike: right": ("lookalike", "right"),
+    "look-alike: refuses": ("lookalike", "over_refusal"),
+    "fact: right": ("fact", "right"),
+    "myth: repeats it": ("myth", "myth"),
+    "unknown: admits it": ("unknown", "right"),
+}
+
+
+def shares(answers):
+    found = []
+    for label, (kind, verdict) in habits.items():
+        some = [a.verdict.label == verdict for a in answers if a.request.kind == kind]
+        found.append(evaluation.share(sum(some), len(some), label))
+    return found
+
+
+rates = {"sft": shares(before), "dpo": shares(after)}
+ax = plots.rate_bars(rates, xlabel="share of held-out answers, temperature 1")
+ax.set_title(f"Gold {gold_of(before).mean():+.2f} before, {gold_of(after).mean():+.2f} after")
+plt.show()
+for rate in rates["dpo"]:
+    record(f"DPO, {rate.label}", rate.rate, low=rate.low, high=rate.high, seeds=[recipe.seed])
+
+# %%
+changed = [i for i in range(len(held_out)) if before[i].text != after[i].text]
+picked = list({held_out[i].kind: i for i in changed}.values())[:8]
+rows = [
+    {
+        "asked": held_out[i].text,
+        "SFT": (before[i].text, before[i].verdict.score > 0),
+        "DPO": (after[i].text, after[i].verdict.score > 0),
+    }
+    for i in picked
+]
+display(HTML(plots.answer_table(rows)))
+record_answers("Before and after DPO", rows)
+
+# %% [markdown]
+# ## Why do chosen answers become less likely?
+#
+# The loss never asks for a likelier chosen answer. It asks for a *difference*, and a difference grows as well when both
+# fall, the rejected one faster. What should push the chosen answer down at all? Its own gradient pushes up. But the two
+# answers share weights, and where they share words, what is taken from one is taken from the other (Razin et al. 2024
+# call it likelihood displacement). **Predict**: is it worse for pairs that are alike, or for pairs that differ?
+#
+# Held-out pairs, so that nothing has been learned by heart. Likeness is the share of words that the two answers have in
+# common.
+
+# %%
+validation = preferences.draw_requests("validation", 40 if smoke() else 500, seed=6)
+twice = preferences.sample_answers(start.model, tokenizer, validation, form, n=2, seed=6, progress=False)
+fresh = preferences.compare(twice, UNBIASED, annotate, seed=6).pairs
+priced = dpo.price_pairs(start.model, tokenizer, fresh, sequence_logprobs)
+
+
+def likeness(a, b):
+    """Words in common, over all words of either: 0 to 1."""
+    return len(set(a.split()) & set(b.split())) / len(set(a.split()) | set(b.split()))
+
+
+alike = torch.tensor([likeness(pair.chosen.text, pair.rejected.text) for pair in fresh])
+with torch.no_grad():
+    seen = dpo.score_batch(policy, priced, tokenizer.pad, sequence_logprobs)
+moved_chosen, moved_rejected = seen.chosen - seen.ref_chosen, seen.rejected - seen.ref_rejected
+
+# %%
+bins = [(0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)]
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+for values, name, colour in ((moved_chosen, "chosen", plots.GOOD), (moved_rejected, "rejected", plots.BAD)):
+    axes[0].hist(values.clamp(-12, 6).tolist(), bins=36, alpha=0.6, color=colour, label=name)
+    groups = [values[(alike >= low) & (alike < high)] for low, high in bins]
+    means = [group.mean().item() for group in groups]
+    errors = [1.96 * (group.std() / max(1, len(group)) ** 0.5).item() for group in groups]
+    axes[1].errorbar(range(len(bins)), means, errors, fmt="o-", color=colour, capsize=3, label=name)
+axes[0].set(xlabel="change of log-probability (nats)", ylabel="held-out answers", title="Both fall, one faster")
+axes[1].set_xticks(range(len(bins)), [f"{low:g} to {min(high, 1):g}" for low, high in bins])
+axes[1].set(xlabel="words that the pair shares", ylabel="mean change (nats)", title="By how alike the pair is")
+for ax in axes:
+    ax.axvline(0, color=plots.INK, linewidth=0.8) if ax is axes[0] else ax.axhline(0, color=plots.INK, linewidth=0.8)
+    ax.legend()
+plt.show()
+fell = (moved_chosen < 0).float().mean().item()
+print(f"On held-out pairs the chosen answer moved by {moved_chosen.mean():+.2f} nats, and fell in {fell:.0%} of pairs.")
+print(
+    "By likeness:",
+    ", ".join(f"{low:g} to {min(high, 1):g}: {((alike >= low) & (alike < high)).sum()} pairs" for low, high in bins),
+)
+
+# %% [markdown]
+# Sampled answers of a chat model are a special case, too: the chosen one is often a *lucky* answer of a model that
+# mostly says something else, and what becomes likelier is a third thing, a better answer that neither of the two was.
+# A falling chosen log-probability is no alarm by itself. It is one when nothing better takes the place: lesson 06's
+# curves of a run that goes astray look just the same from inside the loss. Look at sampled answers.
+#
+# ## Its relatives
+#
+# IPO asks for a margin of $1/(2\beta)$ nats and no more. SimPO knows no reference, and divides by the length. Each
+# on a part of the same pairs, with the same rate. **Predict**: which of the three strays farthest, and whose answers
+# are longest?
+
+# %%
+part = replace(recipe, epochs=0.1 if smoke() else 0.4)
+
+
+def train(loss, **settings):
+    """A copy of the SFT model, trained on a part of the pairs with this loss; and its history."""
+    model = deepcopy(start.model)
+    chosen_recipe = replace(part, **settings)
+    return model, dpo.train_dpo(model, tokenizer, data, loss, sequence_logprobs, chosen_recipe, progress=False)
+
+
+losses = {
+    "DPO": lambda p: dpo_loss(*p.sums, BETA),
+    "IPO": lambda p: ipo_loss(*p.sums, 0.1),
+    "SimPO": lambda p: simpo_loss(p.chosen, p.rejected, p.chosen_lengths, p.rejected_lengths),
+}
+family = {name: train(loss) for name, loss in losses.items()}
+
+# %%
+rows, answers_of = [], {"SFT": before} | {name: ask(model) for name, (model, _) in family.items()}
+for name, said in answers_of.items():
+    gold = gold_of(said)
+    moved = answer_kl(family[name][0], start.model, tokenizer, said).mean().item() if name in family else 0.0
+    rows.append(
+        {
+            "loss": name,
+            "gold": f"{gold.mean():+.2f} ± {1.96 * gold.std() / len(gold) ** 0.5:.2f}",
+            "KL (nats)": f"{moved:.2f}",
+            "words an answer": f"{sum(len(a.text.split()) for a in said) / len(said):.1f}",
+            "ended": f"{sum(a.ended for a in said) / len(said):.2f}",
+        }
+    )
+display(HTML(plots.answer_table(rows)))
+record_table("DPO and its relatives on a part of the pairs, one seed", rows)
+
+# %%
+figure, axes = plots.new_figure(2, width=9.0, height=3.2)
+looks = {
+    "DPO": (DPO_COLOUR, "-"),
+    "IPO": (plots.STAGE_COLOURS["ppo"], "--"),
+    "SimPO": (plots.STAGE_COLOURS["grpo"], ":"),
+}
+for name, (model, past) in family.items():
+    colour, line = looks[name]
+    axes[0].plot(plots.smooth(past.metrics["chosen"], 10), line, color=colour, label=name)
+    margins = dpo.implied_margins(model, tokenizer, priced, sequence_logprobs)
+    axes[1].hist(margins.clamp(-10, 20).tolist(), bins=40, histtype="step", linestyle=line, color=colour, label=name)
+axes[0].set(xlabel="update", ylabel="chosen: change (nats)", title="How far the chosen answers move")
+axes[1].set(xlabel="margin of held-out pairs (nats)", ylabel="pairs", title="IPO has a goal, DPO has none")
+axes[1].axvline(5, color=plots.INK, linewidth=0.8, linestyle="--")
+for ax in axes:
+    ax.legend()
+plt.show()
+
+# %% [markdown]
+# The dashed line is IPO's goal, $1/(2 \cdot 0.1) = 5$ nats: held-out pairs are on their way to it from below, and a
+# pair that has passed it is pulled back. DPO never says enough, only ever more softly. On a mean over tokens, as in
+# SimPO, an answer cannot gain by being short; on a sum, each token of the chosen answer costs. What that does to
+# lengths depends on whether people preferred the shorter ones, so read your own table before you believe a rule. One
+# run each is an anecdote.
+#
+# ## The policy as a reward model
+#
+# The claim was that the policy *is* a reward model. Test it as one, on held-out pairs of the SFT model's answers,
+# beside lesson 05's. Accuracy is the share of pairs in the gold judge's order.
+
+# %%
+exam = preferences.draw_requests("test", 40 if smoke() else 500, seed=8)
+two = preferences.sample_answers(start.model, tokenizer, exam, form, n=2, seed=8, progress=False)
+test = preferences.compare(two, UNBIASED, annotate, seed=8).pairs
+priced_test = dpo.price_pairs(start.model, tokenizer, test, sequence_logprobs)
+with torch.no_grad():
+    marks = dpo.score_batch(policy, priced_test, tokenizer.pad, sequence_logprobs)
+scores = {
+    "DPO's implicit reward": tuple(
+        torch.as_tensor(implicit_rewards(mine, theirs, BETA))
+        for mine, theirs in ((marks.chosen, marks.ref_chosen), (marks.rejected, marks.ref_rejected))
+    ),
+    "its log-probability alone": (marks.chosen, marks.rejected),
+    "lesson 05's reward model": reward.score_pairs(reward.load_reward_model("reward"), tokenizer, test),
+}
+for name, (chosen, rejected) in scores.items():
+    better, worse = preferences.gold_order(test, chosen, rejected)
+    rate = evaluation.share(round(pairwise_accuracy(better, worse) * len(better)), len(better))
+    print(f"{name:28s} gold accuracy {rate}")
+    record(f"Gold accuracy, {name}", rate.rate, low=rate.low, high=rate.high, seeds=[recipe.seed])
+
+# %% [markdown]
+# Both learned from the same people. Lesson 05's model could be given a better read-out, a bound on what content is
+# worth and a term for style. A policy has no such freedom: its reward is its log-probability, and that is what it
+# also has to write with.
+#
+# ## Where it stands
+#
+# One picture for lessons 06 to 09: what each method gets for its nats. These are not runs of this notebook. `python -m
+# minillm frontier` trained each method from the shipped SFT model with three seeds a setting, on the same held-out
+# requests, and wrote data/measured/frontier.json; the star is your run from above. Best-of-n stands at the formula of
+# lesson 08, which for so many possible answers is nearly exact.
+
+# %%
+runs = [run for run in frontier.load() if run["method"] != "SFT"]
+looks = {"best-of-n": ("base", "v"), "PPO": ("ppo", "o"), "GRPO": ("grpo", "s"), "DPO": ("dpo", "D")}
+figure, (ax,) = plots.new_figure(width=8.0, height=4.2)
+for method, (stage, marker) in looks.items():
+    groups = {}
+    for run in runs:
+        if run["method"] == method:
+            groups.setdefault(str(run["setting"]), []).append((run["kl"][0], run["gold"][0]))
+    points = torch.tensor(sorted([list(map(list, group)) for group in groups.values()]))  # (settings, seeds, 2)
+    mean, spread = points.mean(1), points.std(1)  # (settings, 2)
+    ax.errorbar(
+        *mean.T.tolist(), yerr=spread[:, 1].tolist(), xerr=spread[:, 0].tolist(), fmt=f"{marker}-", capsize=2,
+        color=plots.STAGE_COLOURS[stage], label=method,
+    )  # fmt: skip
+ax.plot(nats, gold_of(after).mean(), "*", color=DPO_COLOUR, markersize=16, label="your DPO")
+ax.set(xlim=(0, 3), xlabel="KL to the SFT model (nats an answer)", ylabel="gold, held-out (points)")
+ax.set_title("What a nat buys: mean and deviation of three seeds")
+ax.legend()
+plt.show()
+
+# %%
+rows = []
+for run in runs:
+    if run["method"] in ("PPO", "GRPO", "DPO") and run["seed"] == 0:
+        same = [r for r in runs if (r["method"], r["setting"]) == (run["method"], run["setting"])]
+        gold, kl = (torch.tensor([r[name][0] for r in same]) for name in ("gold", "kl"))
+        rows.append(
+            {
+                "method": run["method"],
+                "beta": run["setting"]["beta"],
+                "gold": f"{gold.mean():.2f} ± {gold.std():.2f}",
+                "KL": f"{kl.mean():.2f} ± {kl.std():.2f}",
+                "seconds": f"{sum(r['seconds'] for r in same) / len(same):.0f}",
+            }
+        )
+display(HTML(plots.answer_table(rows)))
+record_table("Gold against KL, mean and deviation of three seeds", rows)
+
+# %% [markdown]
+# The curves of DPO and PPO lie within each other's spread at equal KL, and best-of-n is above both, for it chooses at
+# the time of asking and pays for every answer. DPO's smallest beta is off the picture: with little to hold it,
+# offline pairs say nothing about the answers that the policy has meanwhile begun to give. PPO with its smallest beta
+# is not lost, for it *asks the reward model about its own new answers*. That is the price of never sampling.
+#
+# ## The theorem, tested
+#
+# Rafailov et al. prove that the minimum of DPO's loss is the optimum of lesson 08. In the enumerable world you can
+# hold them to it. First with *all* comparisons: every pair of sequences, weighted by how often it would come up and
+# how often each would be preferred. Total variation, the largest difference in the probability of any event, says how
+# near.
+
+
+# %%
+def near(policy, reference, goal, comparisons, loss, beta, steps):
+    """Train on these comparisons; the total variation to the optimum that remains."""
+    fit_pairs(policy, reference, comparisons, loss, steps=steps)
+    ref_logprobs = exact.distribution(reference).detach()
+    return exact.total_variation(exact.distribution(policy).detach(), exact.optimum(ref_logprobs, goal, beta)).item()
+
+
+world = exact.Setting(5, 4)
+goal, beta = exact.toy_reward(world), 0.5
+loss = lambda p: dpo_loss(*p.sums, beta)  # noqa: E731
+for name, reference in (("table", TabularPolicy(world, spread=0.5, seed=7)), ("transformer", TransformerPolicy(world))):
+    everything = population(exact.distribution(reference), goal)
+    start_logprobs = exact.distribution(reference).detach()
+    first = exact.total_variation(start_logprobs, exact.optimum(start_logprobs, goal, beta)).item()
+    last = near(deepcopy(reference), reference, goal, everything, loss, beta, 10 if smoke() else 250)
+    print(
+        f"{name}: total variation to the optimum {first:.3f} before, {last:.1e} after, all pairs of {len(goal)} answers"
+    )
+    record(f"DPO with every comparison, {name}: total variation", last, seeds=[7 if name == "table" else 0])
+
+# %% [markdown]
+# Now with comparisons as one gets them: drawn, and labelled by a coin that Bradley and Terry weigh. A smaller world, so
+# that many draws are many draws for each pair. **Predict**: how does the distance fall with the number of comparisons?
+# And what do a few hundred do?
+
+# %%
+small = exact.Setting(4, 3)
+small_goal, origin = exact.toy_reward(small), TabularPolicy(small, spread=0.5, seed=7)
+origin_logprobs = exact.distribution(origin).detach()
+goals = {"DPO": loss, "IPO": lambda p: ipo_loss(*p.sums, beta)}
+counts = [300, 3000] if smoke() else [300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
+seeds = range(2 if smoke() else 5)
+
+
+def after_sampling(n, seed, loss):
+    """How near n sampled comparisons bring a table to DPO's optimum."""
+    shown = sampled(origin_logprobs, small_goal, n, torch.Generator().manual_seed(seed))
+    return near(deepcopy(origin), origin, small_goal, shown, loss, beta, 100)
+
+
+distance = {
+    name: torch.tensor([[after_sampling(n, seed, each) for seed in seeds] for n in counts])
+    for name, each in goals.items()
+}  # each (counts, seeds)
+
+# %%
+figure, (ax,) = plots.new_figure(width=7.0, height=3.6)
+for name, colour in (("DPO", DPO_COLOUR), ("IPO", plots.STAGE_COLOURS["ppo"])):
+    ax.plot(counts, distance[name].median(1).values, "o-", color=colour, label=f"{name}, median")
+    ax.plot(counts, distance[name], ".", color=colour, alpha=0.4)
+large = torch.tensor([n >= 3000 for n in counts])
+x = torch.tensor(counts).double()[large].log()[:, None].expand(-1, len(seeds)).flatten()
+y = distance["DPO"][large].double().log().flatten()
+slope = (((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()).item()
+ax.set(xscale="log", yscale="log", xlabel="comparisons", ylabel="total variation to DPO's optimum")
+ax.set_title(f"From 3,000 comparisons on the slope is {slope:.2f}")
+ax.legend()
+plt.show()
+print(f"Fitted slope of DPO's distance, {len(seeds)} seeds a point: {slope:.2f}; a mean of n draws would give -0.50.")
+record("DPO with sampled comparisons: slope of log distance", slope, seeds=len(seeds))
+
+# %% [markdown]
+# The distance falls like the error of a mean, with one over the square root of the number. But look at the left. A
+# pair that came up a few times, always with the same winner, has a loss that falls for ever as its margin grows:
+# nothing holds DPO there, and the policy runs off to the end of the world. That is what IPO was made for (Azar et al.
+# 2024): its margins stop at $1/(2\beta)$. Its own goal is another one, so it does not come nearer to *this* optimum
+# with more data.
+#
+# ## Break it, and clinic
+#
+# Four runs of a few dozen updates, one fault each; dashed is a healthy run. The suspects:
+#
+# 1. chosen and rejected are exchanged
+# 2. the reference is left out: its log-probabilities are taken as 0
+# 3. the learning rate is thirty times too large
+# 4. beta is a hundred times too small
+# 5. the reference is an alias of the policy: it moves along
+
+
+# %% tags=["clinic"]
+def swapped(p):
+    return dpo_loss(p.rejected, p.chosen, p.ref_rejected, p.ref_chosen, BETA)
+
+
+def no_reference(p):
+    return dpo_loss(p.chosen, p.rejected, torch.zeros_like(p.chosen), torch.zeros_like(p.chosen), BETA)
+
+
+def alias(p):
+    return dpo_loss(p.chosen, p.rejected, p.chosen, p.rejected, BETA)
+
+
+brief = {"epochs": 0.1 if smoke() else 0.2}
+healthy = train(losses["DPO"], **brief)[1]
+cases = {
+    "A": train(no_reference, **brief)[1],
+    "B": train(alias, **brief)[1],
+    "C": train(losses["DPO"], **brief, peak=recipe.peak * 30)[1],
+    "D": train(swapped, **brief)[1],
+}
+# %% tags=["clinic"]
+figure, axes = plt.subplots(3, 4, figsize=(10, 5.6), sharex=True, sharey="row")
+for column, (case, past) in zip(axes.T, cases.items()):
+    for each, look in ((healthy, {"color": plots.INK, "ls": "--", "lw": 1}), (past, {"color": DPO_COLOUR})):
+        for ax, values in zip(column, (each.losses, each.metrics["accuracy"], each.metrics["chosen"])):
+            ax.plot(range(1, len(values) + 1), plots.smooth(values, 5), **look)
+    column[0].set_title(f"run {case}")
+    column[2].set_xlabel("update")
+axes[0, 0].set_yscale("log")
+axes[2, 0].set_yscale("symlog", linthresh=1)
+for ax, label in zip(axes[:, 0], ("loss", "accuracy", "chosen: change (nats)")):
+    ax.set_ylabel(label)
+plt.show()
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 2, "B": 5, "C": 3, "D": 1}
+
+# %%
+diagnose(suspects, key={"A": "fb86eaa7", "B": "fdba763b", "C": "e73f91f8", "D": "bcb1e774"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# - **A** starts with a loss that is not log 2, though nothing has been learned: without the reference, a pair whose
+#   rejected answer was the likelier one to begin with counts as wrong. It learns to make chosen answers likely, rare
+#   ones above all, whether that is a change for the better or not.
+# - **B**, a loss of exactly log 2 from beginning to end: every margin is 0, and with it beta's pull on anything.
+#   Learning nothing at all, with a loss that looks like the right start, is the mark of a reference that moves along.
+# - **C**, a chosen log-probability that falls off a cliff, and accuracy by luck: the rate is too large. In preference
+#   training the rate matters more than the number of pairs.
+# - **D**, a loss that falls as it should and an accuracy that falls with it: the loss is content, for it was told the
+#   wrong thing. Only a quantity computed *apart from the loss* shows it.
+#
+# Not there: **4**. With beta a hundred times smaller every margin looks small to the loss, which stays near log 2 and
+# pulls on every pair alike, for ever; the policy would run away in the same direction as the healthy one, only further.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - A policy aligned from comparisons, in half a minute, without a reward model and without sampling.
+# - The proof in numbers: with every comparison, DPO's minimum is the optimum $\pi_\text{ref}\, e^{r/\beta}/Z$; with n
+#   of them it is about $1/\sqrt{n}$ away; with few, it is anywhere.
+# - Chosen answers may become less likely while the model becomes better, or while it falls apart. The loss does not
+#   know which; sampled answers do.
+# - DPO learns about the answers that it was shown. What it says after many updates nobody has compared.
+#
+# **To read.** Rafailov et al. 2023, *Direct preference optimization*, eq. 3 to 7 and sec. 4. · Azar et al. 2024, *A
+# general theoretical paradigm to understand learning from human preferences*, eq. 17: IPO, and why DPO overfits. · Meng
+# et al. 2024, *SimPO*, eq. 6. · Razin et al. 2024, *Unintentional unalignment: likelihood displacement in direct
+# preference optimization*. · Tang et al. 2024, *Understanding the performance gap between online and offline alignment
+# algorithms*. · Xu et al. 2024, *Is DPO superior to PPO for LLM alignment?*
+#
+# Next is [10 · Constitution](10_constitution.ipynb): what if nobody compared the harmful answers at all?

@@ -147,7 +147,7 @@ GRPO = GRPORecipe()
 
 @dataclass(frozen=True)
 class DPORecipe:
-    """Settings of DPO and its relatives. A batch is all pairs of `batch_size` requests; the loss brings its own beta."""
+    """Settings of DPO and its relatives. A batch is all pairs of `batch_size` requests. The loss has its beta."""
 
     epochs: float = 1.0
     batch_size: int = 16
