@@ -159,3 +159,45 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "square": lambda logits, tokens: (logits.mean(-1) - tokens / 10) ** 2,
     "linear": lambda logits, tokens: -logits.gather(-1, tokens[..., None]).squeeze(-1),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Rule(Prop):
+    """A principle of the constitution, with these words (see `minillm.tinyland.constitution.Principle`)."""
+
+    name: str
+    text: str
+    critique_request: str
+    kept: str
+    broken: str
+    revision_request: str
+
+    def make(self, live: Callable[[Prop], Any]) -> Any:
+        from minillm.tinyland.constitution import Principle
+
+        return Principle(self.name, self.text, self.critique_request, self.kept, self.broken, self.revision_request)
+
+
+@dataclass(frozen=True, eq=False)
+class Replies(Prop):
+    """A model as a function: replies(prompts) gives a text for each, from a table; unknown prompts get ``otherwise``.
+
+    State: ``calls``, the list of prompts of each call.
+    """
+
+    table: dict[str, str]
+    otherwise: str = "yes ."
+
+    def make(self, live: Callable[[Prop], Any]) -> Callable[[list[str]], list[str]]:
+        def reply(prompts: list[str]) -> list[str]:
+            if isinstance(prompts, str):
+                raise TypeError("generate takes a list of prompts, got one string")
+            replies.calls.append(list(prompts))
+            return [self.table.get(prompt, self.otherwise) for prompt in prompts]
+
+        replies: Any = reply
+        replies.calls = []
+        return replies
+
+    def state(self, made: Any) -> dict[str, Any]:
+        return {"calls": made.calls}
