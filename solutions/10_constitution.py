@@ -114,8 +114,8 @@ check("sample_principle")
 def critique_prompt(question: str, draft: str, principle: Principle) -> str:
     """The text that asks whether a draft keeps a principle; what a model writes next is its critique.
 
-    Returns "read : question : QUESTION answer : DRAFT CRITIQUE_REQUEST": single spaces between the parts, none at either
-    end. Spaces at the ends of question and draft are dropped; an empty draft leaves no gap. Bai et al. 2022, sec. 3.1.
+    Returns "read : question : QUESTION answer : DRAFT CRITIQUE_REQUEST": single spaces between the parts, none at
+    either end. Spaces at the ends of question and draft are dropped; an empty draft leaves no gap. Bai et al. 2022, sec. 3.1.
     """
     # BEGIN SOLUTION
     parts = ["read : question :", question.strip(), "answer :", draft.strip(), principle.critique_request]
@@ -262,14 +262,14 @@ def revision_examples(records: list[dict]) -> list[list[dict[str, str]]]:
     """
     # BEGIN SOLUTION
     conversations = []
-    for record in records:
-        texts = [record["draft"], *record["revisions"]]
+    for each in records:
+        texts = [each["draft"], *each["revisions"]]
         if len(texts) == 1 or not texts[-1].strip():
             continue
-        still_flagged = record["critiques"][-1].split()[:1] == ["no"]
+        still_flagged = each["critiques"][-1].split()[:1] == ["no"]
         if still_flagged and texts[-1] == texts[-2]:
             continue
-        turns = (("user", record["question"]), ("assistant", texts[-1]))
+        turns = (("user", each["question"]), ("assistant", texts[-1]))
         conversations.append([{"role": role, "content": content} for role, content in turns])
     return conversations
     # END SOLUTION
