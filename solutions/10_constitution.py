@@ -11,19 +11,56 @@
 # words with all the others. It is recall, not insight, and you will measure where it ends.
 
 # %% tags=["setup"]
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from minillm.course import carry, check, diagnose, record, record_answers, record_table
+from minillm.tinyland.constitution import Principle
 
 # %%
-from collections.abc import Callable, Sequence
+import inspect
+from copy import deepcopy
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import combinations
 
-from minillm import plots
-from minillm.tinyland.constitution import HARMLESSNESS, PRINCIPLES, Principle
+import matplotlib.pyplot as plt
+from IPython.display import HTML, Code, display
+
+from minillm import chat, constitutional, dpo, evaluation, plots, preferences, stages
+from minillm.course import frontier
+from minillm.divergence import answer_kl
+from minillm.ladder import standing
+from minillm.paths import smoke
+from minillm.sft import Functions, fine_tune
+from minillm.tinyland import howto
+from minillm.tinyland.annotators import UNBIASED
+from minillm.tinyland.constitution import HARMLESSNESS, PRINCIPLES, breaks, comparisons, ideal_critique, readings
+from minillm.tinyland.judge import grade
+from minillm.tinyland.recipe import COMPARING, DPO, READING, REVISIONS
 
 # %%
 plots.use_style()
+SFT_COLOUR, CAI_COLOUR = plots.STAGE_COLOURS["sft"], plots.STAGE_COLOURS["cai"]
+render_chat, response_mask, collate, sft_loss = carry("render_chat", "response_mask", "collate", "sft_loss")
+training_step, learning_rate_at, annotate = carry("training_step", "learning_rate_at", "annotate")
+sequence_logprobs, dpo_loss = carry("sequence_logprobs", "dpo_loss")
+tuning = Functions(collate, sft_loss, training_step, learning_rate_at)
+start = stages.load_stage("sft")
+tokenizer, form = start.tokenizer, partial(chat.chat_prompt, render_chat)
+
+
+def sized(recipe, **settings):
+    """The recipe, or, in a smoke run, a few steps of it."""
+    return replace(recipe, steps=4, demonstrations=60) if smoke() else replace(recipe, **settings)
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
 
 # %% [markdown]
 # ## One number by hand
@@ -330,3 +367,476 @@ def ai_preference(logprobs: Tensor, swapped_logprobs: Tensor) -> Tensor:
 
 # %% tags=["check"]
 check("ai_preference")
+
+# %% [markdown]
+# ## A critic that has read
+#
+# The drafts are about how-to questions, harmful ones and look-alikes alike; nobody tells the model which is which. They
+# come from your SFT model, and so does the critic: it is a copy. But fine-tuning has blurred what the base had read. So
+# the critic reads a part of the corpus again, what it says of answers to how-to questions under the three principles of
+# harmlessness, for verbs and objects of the training split only. The question may name a place or a time, and a stock
+# phrase may stand in the draft, as people's drafts have them. Nobody has graded an answer of *this* model, or of any.
+
+# %%
+for given, follows in readings(6, seed=0):
+    print(f"{given}\n    -> {follows}")
+
+# %%
+critic = deepcopy(start.model)
+reading = sized(READING)
+examples = constitutional.reading_examples(tokenizer, reading)
+history = fine_tune(critic, tokenizer, examples, tuning, reading, name="reading", progress=False)
+reader = constitutional.Reader(critic, tokenizer)
+print(f"{history.seconds[-1]:.0f} seconds of reading.")
+record("Critic, reading time", history.seconds[-1], unit="s")
+
+# %% [markdown]
+# `reader(prompts)` gives what the critic writes next: one sentence after a question mark, all that comes after a colon.
+#
+# ### How good are its critiques?
+#
+# Measure before you build on it. Here, and only to measure, the gold judge says what each critique should have been.
+# **Predict**: of drafts that give a harmful method, what share does it find? And of answers to look-alikes, what share
+# does it wrongly find unsafe? And how will it do under principles that it has not read again?
+
+# %%
+my_found_guess = None  # share of unsafe drafts found
+count = 40 if smoke() else 2400
+asked = preferences.draw_requests("train", count, seed=60, kinds=["harmful", "lookalike"])
+stop = [tokenizer.end]
+drafts = evaluation.ask(start.model, tokenizer, asked, form, stop=stop, temperature=1.0, seed=20)
+some = drafts[:600]
+rows, wrong = [], []
+for p in PRINCIPLES:
+    critiques = reader([critique_prompt(d.request.text, d.text, p) for d in some])
+    found = {True: [], False: []}
+    for d, critique in zip(some, critiques):
+        right = critique.split()[:1] == ideal_critique(p, d.request, d.text).split()[:1]
+        found[breaks(p, d.request, d.text)].append(right)
+        if not right and p in HARMLESSNESS:
+            wrong.append({"principle": p.name, "asked": d.request.text, "draft": d.text, "critique": critique})
+    line = {
+        f"{name}": str(evaluation.share(sum(found[key]), len(found[key])))
+        for key, name in ((True, "broken: found"), (False, "kept: passed"))
+    }
+    rows.append({"principle": p.name, "read again": "yes" if p in HARMLESSNESS else "no"} | line)
+display(HTML(plots.answer_table(rows)))
+record_table("Critiques that are right, by principle, on drafts of the SFT model", rows)
+
+# %%
+unsafe = [d for d in some if breaks(PRINCIPLES[0], d.request, d.text)]
+said = reader([critique_prompt(d.request.text, d.text, PRINCIPLES[0]) for d in unsafe])
+hits = [critique.startswith("no") for critique in said]
+tell("unsafe drafts that the critic finds", sum(hits) / max(1, len(hits)), my_found_guess)
+by_verb = {}
+for d, hit in zip(unsafe, hits):
+    by_verb.setdefault(d.request.meta["verb"], []).append(hit)
+missed = sorted(by_verb, key=lambda verb: sum(by_verb[verb]) / len(by_verb[verb]))[:3]
+print("Least often found:", ", ".join(f"{v} ({sum(by_verb[v])} of {len(by_verb[v])})" for v in missed))
+print(f"Wrong critiques under the three principles: {len(wrong)} of {len(HARMLESSNESS) * len(some)}. Some of them:")
+display(HTML(plots.answer_table(wrong[:: max(1, len(wrong) // 6)][:6])))
+
+# %% [markdown]
+# A critic of half a million weights goes by what usually harms: people and pets. Where a verb turns that round (it is
+# fine to free a pet, and not to free a pest), it follows the object and misses. And of principles that ask for
+# knowledge of the answer, such as "is it true ?", it knows the words of a critique and not much more. So the
+# constitution of this lesson has three principles. More would be better only if the critic could read them; further
+# down you can try.
+#
+# ## Phase 1: revise, and learn the revisions
+#
+# `revise` draws a principle for each draft, calls your `critique_and_revise`, and does so again.
+
+# %%
+display(Code(inspect.getsource(constitutional.revise), language="python"))
+
+
+# %%
+def state(records, asked=asked):
+    """What the texts are like by now: shares among harmful requests, and among look-alikes."""
+    labels = {"harmful": [], "lookalike": []}
+    for request, each in zip(asked, records):
+        labels[request.kind].append(grade(request, each.text).label)
+    wanted = {
+        "complies": ("harmful", "compliance"),
+        "refuses": ("harmful", "refusal"),
+        "look-alike: right": ("lookalike", "right"),
+        "look-alike: refuses": ("lookalike", "over_refusal"),
+    }
+    return {name: labels[kind].count(label) / max(1, len(labels[kind])) for name, (kind, label) in wanted.items()}
+
+
+questions, texts = [d.request.text for d in drafts], [d.text for d in drafts]
+path = [state([constitutional.Record(q, t) for q, t in zip(questions, texts)])]
+records = constitutional.revise(
+    questions, texts, 4, reader, sample_principle, critique_and_revise, watch=lambda now: path.append(state(now))
+)
+
+# %%
+figure, (ax,) = plots.new_figure(width=7.0, height=3.4)
+looks = {
+    "complies": (plots.BAD, "o-"),
+    "refuses": (plots.GOOD, "s-"),
+    "look-alike: right": (SFT_COLOUR, "^--"),
+    "look-alike: refuses": (CAI_COLOUR, "v--"),
+}
+for name, (colour, look) in looks.items():
+    ax.plot(range(len(path)), [now[name] for now in path], look, color=colour, label=name)
+ax.set(xlabel="rounds of critique and revision", ylabel="share of texts", ylim=(0, 1))
+ax.set_xticks(range(len(path)))
+ax.set_title(
+    f"Harm {path[0]['complies']:.2f} to {path[-1]['complies']:.2f}, look-alikes right {path[0]['look-alike: right']:.2f} to {path[-1]['look-alike: right']:.2f}"
+)
+ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+plt.show()
+mended = [r for r in records if r.text != r.draft][:5]
+table = [
+    {
+        "asked": r.question,
+        "draft": r.draft,
+        "critique": next(c for c in r.critiques if c.startswith("no")),
+        "after 4 rounds": r.text,
+    }
+    for r in mended
+]
+display(HTML(plots.answer_table(table)))
+record_answers("Drafts, critiques and revisions", table)
+
+# %% [markdown]
+# A round mends what the principle drawn for it can see, so harm falls round by round. Some look-alikes are lost:
+# those are the wrong critiques. Where they come from, and what the parts are worth, three variants on the same drafts
+# show. **Predict** each before you look: every draft is revised, whatever the critique; the principle "safe" alone;
+# all seven.
+
+
+# %%
+def variant(rule, principles=HARMLESSNESS, weights=constitutional.WEIGHTS, reader=reader, rounds=4, size=500):
+    """The state after each round, on some of the drafts."""
+    steps = [state([constitutional.Record(q, t) for q, t in zip(questions[:size], texts[:size])], asked[:size])]
+    constitutional.revise(
+        questions[:size], texts[:size], rounds, reader, sample_principle, rule, principles=principles, weights=weights,
+        watch=lambda now: steps.append(state(now, asked[:size])),
+    )  # fmt: skip
+    return steps
+
+
+def revise_every_draft(questions, drafts, principles, generate):
+    prompts = [revision_prompt(q, d, p, p.broken) for q, d, p in zip(questions, drafts, principles)]
+    return [p.broken for p in principles], generate(prompts)
+
+
+variants = {
+    "as above": variant(critique_and_revise),
+    "no critique: all revised": variant(revise_every_draft),
+    "safe alone": variant(critique_and_revise, HARMLESSNESS[:1], None),
+    "all seven principles": variant(critique_and_revise, PRINCIPLES, None),
+}
+rows = [{"variant": "drafts"} | {name: f"{share:.2f}" for name, share in variants["as above"][0].items()}]
+rows += [
+    {"variant": name} | {key: f"{share:.2f}" for key, share in steps[-1].items()} for name, steps in variants.items()
+]
+display(HTML(plots.answer_table(rows)))
+record_table("After four rounds, on the same drafts", rows)
+
+# %% [markdown]
+# Now the model learns to give the last answer at once. The examples are yours: the bare question and the last
+# revision. So that it stays itself elsewhere, it also learns its *own* answers to requests of other kinds, unread and
+# unrevised, and some documents. **Predict** what share of held-out harmful requests it will still comply with.
+
+# %%
+my_guess = None  # share of harmful requests
+
+# %%
+OTHERS = ["fact", "myth", "contested", "unknown", "sum", "list", "describe", "opposite", "repeat", "job", "health"]
+others = preferences.draw_requests("train", count, seed=62, kinds=OTHERS)
+own = evaluation.ask(start.model, tokenizer, others, form, stop=stop, temperature=1.0, seed=30)
+
+
+def chat_example(conversation):
+    ids = tokenizer.encode(render_chat(conversation))
+    return ids, response_mask(torch.tensor(ids), tokenizer.bot, tokenizer.end)
+
+
+conversations = revision_examples([asdict(each) for each in records])
+conversations += [chat.messages(answer.request, answer.text) for answer in own if answer.ended]
+learning = sized(REVISIONS)
+lessons = [chat_example(each) for each in conversations]
+lessons += chat.replay_examples(20 if smoke() else learning.documents, tokenizer, learning.seed)
+revised = deepcopy(start.model)
+history = fine_tune(revised, tokenizer, lessons, tuning, learning, name="revisions", progress=False)
+print(f"{len(lessons):,} examples, {history.seconds[-1]:.0f} seconds.")
+record("Constitution, phase 1: training time", history.seconds[-1], unit="s")
+
+# %%
+held_out = preferences.draw_requests("test", 60 if smoke() else 900, seed=5)
+
+
+def measure(name, model):
+    """Its answers to held-out requests, and where it stands."""
+    answers = evaluation.ask(model, tokenizer, held_out, form, stop=stop, temperature=1.0, seed=5)
+    return answers, standing(name, answers, answer_kl(model, start.model, tokenizer, answers))
+
+
+def new_verb(answer):
+    return howto.VERBS[answer.request.meta["verb"]].split != "train"
+
+
+def complies(answers, new):
+    some = [a.verdict.label == "compliance" for a in answers if a.request.kind == "harmful" and new_verb(a) == new]
+    return evaluation.share(sum(some), len(some))
+
+
+results = {"SFT": measure("SFT", start.model), "SFT + revisions": measure("SFT + revisions", revised)}
+tell("harmful requests complied with after phase 1", 1 - results["SFT + revisions"][1].harmless.value, my_guess)
+for name, (answers, place) in results.items():
+    print(f"{name}: complies {1 - place.harmless.value:.3f} of all harmful requests;", end=" ")
+    print(f"verbs of the training requests {complies(answers, False)}, other verbs {complies(answers, True)}")
+display(HTML(plots.answer_table([place.row() for _, place in results.values()])))
+
+# %% [markdown]
+# Verbs that no demonstration, no draft and no reading had are the interesting row: nobody has ever shown this model
+# that they are to be refused. What it knows of them is what the base read.
+#
+# ## Phase 2: labels of its own
+#
+# Revisions show what to say. Comparisons also show what *not* to say. So the model answers again, several times, and
+# a judge says which of two answers keeps a principle better. The judge is the critic, after some more reading: the
+# same statements, two drafts at a time, and the letter of the one that keeps the principle. Where both keep it, the
+# letter is drawn, so that a judge that has nothing to say says a and b alike.
+
+# %%
+judge = deepcopy(critic)
+comparing = sized(COMPARING)
+examples = constitutional.reading_examples(tokenizer, comparing, comparisons)
+history = fine_tune(judge, tokenizer, examples, tuning, comparing, name="comparing", progress=False)
+print(comparisons(2, seed=0)[0][0])
+hows = preferences.draw_requests("train", 20 if smoke() else 500, seed=70, kinds=["harmful", "lookalike"])
+hands = preferences.sample_answers(revised, tokenizer, hows, form, n=4, seed=70, progress=False)
+both = [(a, b) for hand in hands for a, b in combinations(hand, 2) if a.text != b.text]
+pairs = [preferences.Pair(a.request, a.prompt, a, b, 0.0, 0.0) for a, b in both]
+judge_reader = constitutional.Reader(judge, tokenizer)
+preference, first, swapped = constitutional.prefer(judge_reader, pairs, sample_principle, ai_preference)
+print(f"{history.seconds[-1]:.0f} seconds of reading, {len(pairs):,} pairs labelled.")
+
+# %% [markdown]
+# In these pairs "chosen" and "rejected" are no more than first and second. How good are the labels? Where exactly one
+# of two answers is safe, by the gold judge, the label should say which. **Predict**: how much does asking in both
+# orders add?
+
+# %%
+safe = HARMLESSNESS[0]
+exam = [
+    pair
+    for pair in pairs
+    if breaks(safe, pair.request, pair.chosen.text) != breaks(safe, pair.request, pair.rejected.text)
+]
+_, here, there = constitutional.prefer(
+    judge_reader, exam, sample_principle, ai_preference, principles=[safe], weights=None
+)
+truth = torch.tensor([breaks(safe, pair.request, pair.rejected.text) for pair in exam])
+ways = {
+    "both orders": torch.as_tensor(ai_preference(here, there)),
+    "first order only": here.softmax(-1)[:, 0],
+    "second order only": there.softmax(-1)[:, 1],
+}
+for name, p in ways.items():
+    right = (p > 0.5) == truth
+    print(f"{name:18s} right in {evaluation.share(int(right.sum()), len(right))} of pairs that the principle decides")
+says_a = (first.softmax(-1)[:, 0] + swapped.softmax(-1)[:, 0]) / 2
+figure, (ax,) = plots.new_figure(width=6.0, height=3.0)
+ax.hist(says_a.tolist(), bins=20, range=(0, 1), color=CAI_COLOUR, alpha=0.7)
+ax.axvline(0.5, color=plots.INK, linestyle="--", linewidth=1)
+ax.set(xlabel="probability of the letter a, mean of both orders", ylabel="pairs")
+ax.set_title(f"A judge without bias would say a half of the time; this one {says_a.mean():.2f}")
+plt.show()
+record("AI labels that are right, both orders", ((ways["both orders"] > 0.5) == truth).float().mean(), seeds=[0])
+
+# %% [markdown]
+# Whatever stands left or right of the middle for both orders is a letter that is liked for itself. The mean over orders
+# takes it out, and where the two orders disagree it says so: the label comes near a half.
+#
+# Then DPO, from the revised model, on two sets of pairs: how-to questions with the model's own soft labels, and all
+# harmless requests, look-alikes among them, with comparisons of people. People say what helps; about harm nobody is
+# asked. A soft label counts a pair once in each order, by its probability (`dpo.expected_loss`).
+
+# %%
+helpful = preferences.draw_requests("train", 20 if smoke() else 500, seed=80, kinds=[*OTHERS, "lookalike"])
+answers = preferences.sample_answers(revised, tokenizer, helpful, form, n=4, seed=80, progress=False)
+people = preferences.compare(answers, UNBIASED, annotate, seed=80).pairs
+by_people = dpo.price_pairs(revised, tokenizer, people, sequence_logprobs)
+
+
+def reinforce(labels):
+    """The revised model after DPO on these labels and people's comparisons of harmless answers."""
+    own_labels = dpo.price_pairs(revised, tokenizer, pairs, sequence_logprobs, labels.tolist())
+    policy, recipe = deepcopy(revised), replace(DPO, peak=2e-4)
+    loss = lambda p: dpo_loss(*p.sums, 0.3)  # noqa: E731
+    past = dpo.train_dpo(policy, tokenizer, own_labels + by_people, loss, sequence_logprobs, recipe, progress=False)
+    return policy, past
+
+
+aligned, history = reinforce(preference)
+stages.save_stage("cai", aligned, seed=0)
+record("Constitution, phase 2: training time", history.seconds[-1], unit="s")
+results["RLAIF"] = measure("RLAIF", aligned)
+hard, _ = reinforce((preference > 0.5).float())
+results["RLAIF, hard labels"] = measure("RLAIF, hard labels", hard)
+
+# %%
+for name, (answers, place) in results.items():
+    print(f"{name:20s} complies: training verbs {complies(answers, False)}, other verbs {complies(answers, True)}")
+    record(f"{name}: harmless", place.harmless.value, low=place.harmless.low, high=place.harmless.high, seeds=[0])
+    record(
+        f"{name}: helpful",
+        place.helpful.value,
+        unit="points",
+        low=place.helpful.low,
+        high=place.helpful.high,
+        seeds=[0],
+    )
+rows = [place.row() for _, place in results.values()]
+display(HTML(plots.answer_table(rows)))
+record_table("Before and after both phases, held-out requests", rows)
+
+# %% [markdown]
+# ## See it: harmless against helpful
+#
+# Your stages, with 95% intervals over requests, beside the methods of lessons 06 to 09 at their usual settings, which
+# had a person's label for every harmful answer (data/measured/frontier.json, three seeds each).
+
+# %%
+figure, (ax,) = plots.new_figure(width=7.5, height=4.2)
+marks = {
+    "SFT": ("sft", "o"),
+    "SFT + revisions": ("cai", "s"),
+    "RLAIF": ("cai", "D"),
+    "RLAIF, hard labels": ("cai", "x"),
+}
+for name, (_, place) in results.items():
+    stage, marker = marks[name]
+    x, y = place.harmless, place.helpful
+    ax.errorbar(
+        x.value, y.value, [[y.value - y.low], [y.high - y.value]], [[x.value - x.low], [x.high - x.value]],
+        fmt=marker, color=plots.STAGE_COLOURS[stage], capsize=2, label=name,
+    )  # fmt: skip
+for run in frontier.load():
+    usual = {"PPO": 0.1, "GRPO": 0.04, "DPO": 0.3}.get(run["method"])
+    if usual is not None and run["setting"]["beta"] == usual:
+        label = f"{run['method']}, people's labels" if run["seed"] == 0 else None
+        colour = plots.STAGE_COLOURS[run["method"].lower()]
+        ax.plot(run["harmless"][0], run["helpful"][0], "*", color=colour, markersize=8, label=label)
+ax.set(xlabel="harmful requests not complied with", ylabel="gold, harmless requests (points)")
+ax.set_title("What each way buys, and what it costs")
+ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+plt.show()
+
+# %%
+before, after = results["SFT"][0], results["RLAIF"][0]
+changed = [i for i, request in enumerate(held_out) if before[i].text != after[i].text]
+picked = [i for i in changed if held_out[i].kind == "harmful"][:4] + [
+    i for i in changed if held_out[i].kind == "lookalike"
+][:4]
+rows = [
+    {
+        "asked": held_out[i].text,
+        "SFT": (before[i].text, before[i].verdict.score > 0),
+        "CAI": (after[i].text, after[i].verdict.score > 0),
+    }
+    for i in picked
+]
+display(HTML(plots.answer_table(rows)))
+record_answers("Before and after the constitution", rows)
+
+# %% [markdown]
+# Read the table above with your own numbers. In most runs phase 1 takes away most of the compliance and some
+# look-alikes with it, and phase 2 goes on with the first, while people's comparisons give helpfulness back. What the
+# critic cannot see stays: a model cannot teach itself what it does not know.
+#
+# ## Clinic
+#
+# Four broken rounds on the same drafts; the dashed lines are the healthy ones. The suspects:
+#
+# 1. every draft is revised, flagged or not
+# 2. revisions go back to the wrong drafts, in reverse order
+# 3. the principle is always the same, "kind"
+# 4. the drafts that were found fine are revised, and the others kept
+# 5. the critic is the SFT model, which has not read the constitution again
+
+
+# %% tags=["clinic"]
+def reverse_order(questions, drafts, principles, generate):
+    critiques, texts = critique_and_revise(questions, drafts, principles, generate)
+    changed = [i for i, text in enumerate(texts) if text != drafts[i]]
+    for i, j in zip(changed, [texts[i] for i in reversed(changed)]):
+        texts[i] = j
+    return critiques, texts
+
+
+def upside_down(questions, drafts, principles, generate):
+    def contrary(prompts):
+        turn = {"yes": "no", "no": "yes"}
+        said = generate(prompts)
+        return [
+            " ".join([turn.get(w, w) if k == 0 else w for k, w in enumerate(text.split())]) if p.endswith("?") else text
+            for p, text in zip(prompts, said)
+        ]
+
+    return critique_and_revise(questions, drafts, principles, contrary)
+
+
+cases = {
+    "A": variant(reverse_order, size=300),
+    "B": variant(upside_down, size=300),
+    "C": variant(critique_and_revise, HARMLESSNESS[1:2], None, size=300),
+    "D": variant(revise_every_draft, size=300),
+}
+# %% tags=["clinic"]
+healthy = variant(critique_and_revise, size=300)
+figure, axes = plt.subplots(1, 4, figsize=(10, 3.0), sharey=True)
+for ax, (case, steps) in zip(axes, cases.items()):
+    for name, (colour, look) in looks.items():
+        ax.plot([now[name] for now in healthy], ":", color=colour, linewidth=1)
+        ax.plot([now[name] for now in steps], look[0] + "-", color=colour, markersize=4, label=name)
+    ax.set(title=f"run {case}", xlabel="round")
+axes[0].set_ylabel("share of texts")
+axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+plt.show()
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 2, "B": 4, "C": 3, "D": 1}
+
+# %%
+diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "e73f91f8", "D": "bcb1e774"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# - **A**, harm that falls as it should: every revised harmful draft gets a revision, only another's, and one refusal
+#   is as good as the next. What gives it away are look-alikes: where one was revised, it gets what was written for
+#   another request. The curves are close to the healthy ones, so look at texts, not at curves alone.
+# - **B**, compliance that stays: unsafe drafts are the ones that are left alone, and what was fine is refused.
+# - **C**, compliance that hardly moves, while bare refusals find an offer: "kind" asks how no is said, not whether.
+# - **D**, harm gone at once, and the look-alikes with it: safety by refusing everything.
+#
+# Not there: **5**. A critic that has not read again still knows the words; it misses more, and flags more that is fine.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - A model that became harmless by its own critiques and its own labels: three principles, and no person's label on any
+#   harmful answer. Its knowledge of harm is what its corpus said.
+# - The same knowledge has the same holes in both phases: what the critic misses, the labels miss.
+# - A critique decides *whether* to revise. Without it, revision is refusal of everything.
+# - Soft labels from both orders: a judge's love of a letter costs pairs, not alignment, once it is averaged out.
+#
+# **To read.** Bai et al. 2022, *Constitutional AI: harmlessness from AI feedback*, sec. 3 and 4. · Lee et al. 2023,
+# *RLAIF: scaling reinforcement learning from human feedback with AI feedback*: position bias, and both orders. ·
+# Saunders et al. 2022, *Self-critiquing models*. · Huang et al. 2024, *Large language models cannot self-correct
+# reasoning yet*. · Sharma et al. 2024, *A critical evaluation of AI feedback for aligning large language models*.
+#
+# Next is lesson 11: how aligned is it, really?

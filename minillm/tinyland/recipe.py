@@ -64,9 +64,10 @@ class FineTuning:
 
 
 SFT = FineTuning()
-READING = FineTuning(demonstrations=2400, replay=0.1, steps=120, warmup=5)  # of a critic: it reads the constitution
-COMPARING = FineTuning(demonstrations=2400, replay=0.1, steps=100, warmup=5, peak=1e-3)  # of the judge, after READING
-REVISIONS = FineTuning(demonstrations=4800, replay=0.1, steps=300, peak=5e-4)  # on a model's own revised answers
+# a critic reads the constitution; a judge, made of it, reads comparisons; then a model learns its own revised answers
+READING = FineTuning(demonstrations=2400, replay=0.1, steps=120, warmup=5)
+COMPARING = FineTuning(demonstrations=3000, replay=0.1, steps=160, warmup=5)
+REVISIONS = FineTuning(demonstrations=4800, replay=0.1, steps=250, peak=5e-4)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def test_sample_principle_shares(handle, seed):
             said = "all alike" if weights is None else f"weights {weights}"
             advice = "the weights are not used, or not as weights." if weights else "without weights all are alike."
             if len(set(found)) == 1:
-                advice = "it is the same one every time. See trap 1."
+                advice = "it is the same one every time: every call draws anew, from the generator. See traps 1 and 2."
             expect_true(
                 abs(share - p) <= margin, f"{said}: {principle!r} came up in {share:.1%}, expected {p:.1%}: {advice}"
             )
@@ -171,7 +171,9 @@ def test_critique_prompt_spaces(handle, seed):
         ),
     }
     check_text(handle, (f"  {question} ", f" {draft}  ", p), right, loose, "the prompt of a text with spaces")
-    gap = {"an empty draft leaves two spaces. See trap 3.": f"read : question : {question} answer :  {p.critique_request}"}
+    gap = {
+        "an empty draft leaves two spaces. See trap 3.": f"read : question : {question} answer :  {p.critique_request}"
+    }
     for empty in ("", "  "):
         check_text(handle, (question, empty, p), critique_text(question, "", p), gap, "the prompt of an empty draft")
 
@@ -306,9 +308,7 @@ def preference_mistakes(first: list, second: list) -> dict:
         "each order is rounded to 0 or 1 first: a vote. See trap 5.": (
             over(lambda a, b: ((a[0] > a[1]) + (b[1] > b[0])) / 2)
         ),
-        "this is a log-probability; the probability is asked for.": over(
-            lambda a, b: (a[0] + b[1]) / 2
-        ),
+        "this is a log-probability; the probability is asked for.": over(lambda a, b: (a[0] + b[1]) / 2),
         "this is the difference of log-probabilities.": over(lambda a, b: (a[0] - a[1] + b[1] - b[0]) / 2),
         "the probabilities of the letters are pooled over both orders before they are normalised.": (
             over(lambda a, b: (exp(a[0]) + exp(b[1])) / (exp(a[0]) + exp(b[1]) + exp(a[1]) + exp(b[0])))

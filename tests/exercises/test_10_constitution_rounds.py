@@ -125,9 +125,7 @@ def check_second_call(calls: list[list[str]], wanted: list[str], c: Case) -> Non
     if not wanted:
         expect_true(len(calls) == 1, "no draft was flagged, and generate was called a second time all the same.")
         return
-    expect_true(
-        len(calls) > 1, "generate is called once only: flagged drafts are to be revised, in a second call."
-    )
+    expect_true(len(calls) > 1, "generate is called once only: flagged drafts are to be revised, in a second call.")
     everything = [revision_text(*each) for each in zip(c.questions, c.drafts, c.principles, c.critiques)]
     rows = [(c.questions[i], c.drafts[i], c.principles[i]) for i in c.flagged]
     mistakes = {

@@ -51,14 +51,14 @@ def one_over_the_weights(principles, generator, weights=None):
     return principles[int(torch.multinomial(shares, 1, generator=generator))]
 
 
-@mutant("sample_principle", names="come from the generator")
+@mutant("sample_principle", names="every time")
 def global_generator(principles, generator, weights=None):
     refuse(principles, weights)
     shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights)
     return principles[int(torch.multinomial(shares, 1))]
 
 
-@mutant("sample_principle", names="come from the generator")
+@mutant("sample_principle", names="every time")
 def python_random(principles, generator, weights=None):
     refuse(principles, weights)
     return random.choices(principles, weights)[0]

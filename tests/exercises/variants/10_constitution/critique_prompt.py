@@ -20,12 +20,14 @@ def with_the_corpus_form(question, draft, principle):
 
 
 @variant("critique_prompt")
-def with_percent(question, draft, principle):
+def with_format(question, draft, principle):
     parts = (question.strip(), f" {draft.strip()}" * bool(draft.strip()), principle.critique_request)
-    return "read : question : %s answer :%s %s" % parts
+    return "read : question : {} answer :{} {}".format(*parts)
 
 
 @variant("critique_prompt")
 def with_filter(question, draft, principle):
-    words = filter(None, map(str.strip, ["read :", "question :", question, "answer :", draft, principle.critique_request]))
+    words = filter(
+        None, map(str.strip, ["read :", "question :", question, "answer :", draft, principle.critique_request])
+    )
     return " ".join(words)
