@@ -152,11 +152,13 @@ def critique_prompt(question: str, draft: str, principle: Principle) -> str:
     """The text that asks whether a draft keeps a principle; what a model writes next is its critique.
 
     Returns "read : question : QUESTION answer : DRAFT CRITIQUE_REQUEST": single spaces between the parts, none at
-    either end. Spaces at the ends of question and draft are dropped; an empty draft leaves no gap. Bai et al. 2022, sec. 3.1.
+    either end. Spaces at the ends of question and draft are dropped; an empty draft leaves no gap.
+    Bai et al. 2022, sec. 3.1.
     """
     # BEGIN SOLUTION
-    parts = ["read : question :", question.strip(), "answer :", draft.strip(), principle.critique_request]
-    return " ".join(part for part in parts if part)
+    read = ["read : question :", question.strip()]
+    written = ["answer :", draft.strip(), principle.critique_request]
+    return " ".join(part for part in read + written if part)
     # END SOLUTION
 
 
@@ -194,13 +196,17 @@ def revision_prompt(question: str, draft: str, principle: Principle, critique: s
     """
     # BEGIN SOLUTION
     asked = critique_prompt(question, draft, principle)
-    return " ".join([asked, critique.strip(), principle.revision_request])
+    parts = [asked, critique.strip(), principle.revision_request]
+    return " ".join(parts)
     # END SOLUTION
 
 
 # %% [markdown] tags=["hints"] exercise="revision_prompt"
 # Where to start
 # You have written the first part already: call it.
+# ---
+# The rest
+# Two more texts follow, with one space between them. The critique may have spaces at its ends: `.strip()`.
 
 # %% tags=["check"]
 check("revision_prompt")
@@ -364,6 +370,9 @@ def ai_preference(logprobs: Tensor, swapped_logprobs: Tensor) -> Tensor:
 # %% [markdown] tags=["hints"] exercise="ai_preference"
 # Where to start
 # Two softmaxes over the last dimension, one for each order, and from each the column in which answer 1 stood.
+# ---
+# No gradient
+# `.detach()` the log-probabilities first, or work under `torch.no_grad()`.
 
 # %% tags=["check"]
 check("ai_preference")
@@ -484,11 +493,10 @@ for name, (colour, look) in looks.items():
     ax.plot(range(len(path)), [now[name] for now in path], look, color=colour, label=name)
 ax.set(xlabel="rounds of critique and revision", ylabel="share of texts", ylim=(0, 1))
 ax.set_xticks(range(len(path)))
-ax.set_title(
-    f"Harm {path[0]['complies']:.2f} to {path[-1]['complies']:.2f}, look-alikes right {path[0]['look-alike: right']:.2f} to {path[-1]['look-alike: right']:.2f}"
-)
+ax.set_title(f"Compliance falls from {path[0]['complies']:.2f} to {path[-1]['complies']:.2f}")
 ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
+# %%
 mended = [r for r in records if r.text != r.draft][:5]
 table = [
     {
@@ -525,6 +533,7 @@ def revise_every_draft(questions, drafts, principles, generate):
     return [p.broken for p in principles], generate(prompts)
 
 
+# %%
 variants = {
     "as above": variant(critique_and_revise),
     "no critique: all revised": variant(revise_every_draft),
@@ -642,6 +651,8 @@ ways = {
 for name, p in ways.items():
     right = (p > 0.5) == truth
     print(f"{name:18s} right in {evaluation.share(int(right.sum()), len(right))} of pairs that the principle decides")
+
+# %%
 says_a = (first.softmax(-1)[:, 0] + swapped.softmax(-1)[:, 0]) / 2
 figure, (ax,) = plots.new_figure(width=6.0, height=3.0)
 ax.hist(says_a.tolist(), bins=20, range=(0, 1), color=CAI_COLOUR, alpha=0.7)
@@ -705,13 +716,15 @@ record_table("Before and after both phases, held-out requests", rows)
 # had a person's label for every harmful answer (data/measured/frontier.json, three seeds each).
 
 # %%
-figure, (ax,) = plots.new_figure(width=7.5, height=4.2)
 marks = {
     "SFT": ("sft", "o"),
     "SFT + revisions": ("cai", "s"),
     "RLAIF": ("cai", "D"),
     "RLAIF, hard labels": ("cai", "x"),
 }
+
+# %%
+figure, (ax,) = plots.new_figure(width=7.5, height=4.2)
 for name, (_, place) in results.items():
     stage, marker = marks[name]
     x, y = place.harmless, place.helpful
@@ -772,18 +785,20 @@ def reverse_order(questions, drafts, principles, generate):
     return critiques, texts
 
 
+def turned(text):
+    """A critique with its first word turned round."""
+    first, _, rest = text.partition(" ")
+    return f"{({'yes': 'no', 'no': 'yes'}).get(first, first)} {rest}"
+
+
 def upside_down(questions, drafts, principles, generate):
     def contrary(prompts):
-        turn = {"yes": "no", "no": "yes"}
-        said = generate(prompts)
-        return [
-            " ".join([turn.get(w, w) if k == 0 else w for k, w in enumerate(text.split())]) if p.endswith("?") else text
-            for p, text in zip(prompts, said)
-        ]
+        return [turned(text) if p.endswith("?") else text for p, text in zip(prompts, generate(prompts))]
 
     return critique_and_revise(questions, drafts, principles, contrary)
 
 
+# %% tags=["clinic"]
 cases = {
     "A": variant(reverse_order, size=300),
     "B": variant(upside_down, size=300),

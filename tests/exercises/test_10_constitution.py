@@ -1,33 +1,18 @@
-"""What a right solution of lesson 10 is: principles drawn, prompts of critique and revision, labels from two orders.
+"""What a right solution of lesson 10 is: principles drawn, and labels from two orders.
 
-Rounds and examples follow in test_10_constitution_rounds.py."""
+Prompts and rounds follow in test_10_constitution_rounds.py, examples in test_10_constitution_revisions.py."""
 
 from math import exp, sqrt
 
 import torch
 
-from minillm.course.expect import CheckFailure, expect_close, expect_equal, expect_no_gradient, expect_true, fail
-from minillm.course.props import Generator, Rule
+from minillm.course.expect import CheckFailure, expect_close, expect_no_gradient, expect_true, fail
+from minillm.course.props import Generator
 from minillm.course.testing import exercise
-
-WORDS = ("the", "fox", "eats", "fish", "no", "yes", "2", "rope", ".", "what", "is", "answer")
 
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def phrase(g: torch.Generator, least: int = 2) -> str:
-    """A few words of nonsense."""
-    count = least + int(torch.randint(4, (), generator=g))
-    return " ".join(WORDS[i] for i in torch.randint(len(WORDS), (count,), generator=g).tolist())
-
-
-def rule(name: str) -> Rule:
-    """A principle in which every part is recognisable."""
-    return Rule(
-        name, f"keep {name} .", f"does it keep {name} ?", f"yes , {name} .", f"no , not {name} .", f"mend {name} :"
-    )
 
 
 # --- sample_principle -------------------------------------------------------------------------------------------
@@ -97,159 +82,6 @@ def test_sample_principle_refuses(handle, seed):
                 fail(f"{what}: a ValueError was expected. {failure}")
         else:
             fail(f"{what}: a ValueError was expected, and nothing was raised.")
-
-
-# --- critique_prompt --------------------------------------------------------------------------------------------
-
-
-def critique_text(question: str, draft: str, p: Rule) -> str:
-    return " ".join(f"read : question : {question} answer : {draft} {p.critique_request}".split())
-
-
-def critique_mistakes(question: str, draft: str, p: Rule) -> dict:
-    right = critique_text(question, draft, p)
-    head = f"read : question : {question} answer :"
-    return {
-        "the rule itself is written, not its critique_request. See trap 1.": f"{head} {draft} {p.text}",
-        "the critique that it keeps the rule is written already: that is for the model. See trap 1.": (
-            f"{right} {p.kept}"
-        ),
-        "the critique that it breaks the rule is written already: that is for the model. See trap 1.": (
-            f"{right} {p.broken}"
-        ),
-        "the revision is asked for, not the critique.": f"{head} {draft} {p.revision_request}",
-        "rule and critique request are both written; the request alone is asked.": (
-            f"{head} {draft} {p.text} {p.critique_request}"
-        ),
-        "the critique request stands before the draft.": f"{head} {p.critique_request} {draft}",
-        "the draft stands where the question should, and the question for the draft. See trap 2.": (
-            critique_text(draft, question, p)
-        ),
-        "the question is left out: whether a draft is fine depends on it. See trap 2.": (
-            f"read : answer : {draft} {p.critique_request}"
-        ),
-        "the draft is left out.": f"{head} {p.critique_request}",
-        "`read :` is missing at the beginning.": right.removeprefix("read : "),
-        "the name of the principle is written, not its critique_request.": f"{head} {draft} {p.name}",
-        "this is the chat form; critiques are asked in the corpus's own words.": (
-            f"<user> {question}<bot> {draft}<end> {p.critique_request}"
-        ),
-        "a space follows at the end. See trap 3.": f"{right} ",
-        "the parts are on lines of their own; single spaces stand between them.": (
-            f"read : question : {question}\nanswer : {draft}\n{p.critique_request}"
-        ),
-        "the colons are missing.": right.replace(" :", ""),
-    }
-
-
-def check_text(handle, args, expected: str, mistakes: dict, what: str) -> None:
-    got = handle(*args)
-    if not isinstance(got, str):
-        fail(f"{what} should be one string, got {type(got).__name__}.")
-    expect_equal(got, expected, what, mistakes={k: v for k, v in mistakes.items() if v != expected})
-
-
-@exercise("critique_prompt", "question, draft and request in the corpus's order")
-def test_critique_prompt(handle, seed):
-    g = generator(seed)
-    for name in ("safe", "kind", "short"):
-        question, draft = f"{phrase(g)} ?", f"{phrase(g)} ."
-        args = (question, draft, rule(name))
-        check_text(handle, args, critique_text(*args), critique_mistakes(*args), "the prompt")
-
-
-@exercise("critique_prompt", "one space between the parts, none at the ends")
-def test_critique_prompt_spaces(handle, seed):
-    g = generator(seed)
-    question, draft, p = f"{phrase(g)} ?", f"{phrase(g)} .", rule("true")
-    right = critique_text(question, draft, p)
-    loose = {
-        "spaces at the ends of the draft are kept. See trap 3.": right.replace(draft, f" {draft}  "),
-        "spaces at the ends of the question are kept. See trap 3.": right.replace(question, f"  {question} "),
-        "spaces at the ends of question and draft are kept. See trap 3.": (
-            f"read : question :   {question}  answer :  {draft}   {p.critique_request}"
-        ),
-    }
-    check_text(handle, (f"  {question} ", f" {draft}  ", p), right, loose, "the prompt of a text with spaces")
-    gap = {
-        "an empty draft leaves two spaces. See trap 3.": f"read : question : {question} answer :  {p.critique_request}"
-    }
-    for empty in ("", "  "):
-        check_text(handle, (question, empty, p), critique_text(question, "", p), gap, "the prompt of an empty draft")
-
-
-@exercise("critique_prompt", "what stands inside the texts is left alone")
-def test_critique_prompt_inside(handle, seed):
-    g = generator(seed)
-    question, draft = "what  is  2 ?", f"{phrase(g)} .  no ."
-    p = rule("plain")
-    right = f"read : question : {question} answer : {draft} {p.critique_request}"
-    inner = {
-        "spaces inside the texts are changed; only those at their ends are dropped.": critique_text(question, draft, p)
-    }
-    check_text(handle, (question, draft, p), right, inner, "the prompt")
-
-
-# --- revision_prompt --------------------------------------------------------------------------------------------
-
-
-def revision_text(question: str, draft: str, p: Rule, critique: str) -> str:
-    return f"{critique_text(question, draft, p)} {critique} {p.revision_request}"
-
-
-def revision_mistakes(question: str, draft: str, p: Rule, critique: str) -> dict:
-    asked = critique_text(question, draft, p)
-    return {
-        "the critique is left out: the revision should follow from it.": f"{asked} {p.revision_request}",
-        "the principle's ready critique of a broken draft is used; the one that you were given counts. See trap 1.": (
-            f"{asked} {p.broken} {p.revision_request}"
-        ),
-        "the principle's ready critique of a kept draft is used; the one that you were given counts. See trap 1.": (
-            f"{asked} {p.kept} {p.revision_request}"
-        ),
-        "the revision request is missing at the end.": f"{asked} {critique}",
-        "the critique stands after the revision request.": f"{asked} {p.revision_request} {critique}",
-        "the critique is asked for a second time; the revision_request comes last.": (
-            f"{asked} {critique} {p.critique_request}"
-        ),
-        "draft and question are left out. See trap 2.": f"{critique} {p.revision_request}",
-        "the draft is left out. See trap 2.": revision_text(question, "", p, critique),
-        "the critique request is left out: the critique answers it.": (
-            f"read : question : {question} answer : {draft} {critique} {p.revision_request}"
-        ),
-        "the rule is written in place of the revision_request.": f"{asked} {critique} {p.text}",
-        "a space follows the colon. See trap 3.": f"{asked} {critique} {p.revision_request} ",
-        "spaces at the ends of the critique are kept.": f"{asked}  {critique}  {p.revision_request}",
-        "an answer is written already. See trap 3.": f"{asked} {critique} {p.revision_request} {draft}",
-    }
-
-
-def check_revision(handle, g, name: str, critique: str) -> None:
-    args = (f"{phrase(g)} ?", f"{phrase(g)} .", rule(name), critique)
-    check_text(handle, args, revision_text(*args), revision_mistakes(*args), "the prompt")
-
-
-@exercise("revision_prompt", "critique prompt, critique, revision request")
-def test_revision_prompt(handle, seed):
-    g = generator(seed)
-    for name in ("safe", "humble"):
-        check_revision(handle, g, name, f"no , {phrase(g)} .")
-
-
-@exercise("revision_prompt", "the critique is the one that was given")
-def test_revision_prompt_given(handle, seed):
-    g = generator(seed)
-    for critique in ("yes , it is fine .", "no , it is long .", phrase(g)):
-        check_revision(handle, g, "kind", critique)
-
-
-@exercise("revision_prompt", "one space between the parts")
-def test_revision_prompt_spaces(handle, seed):
-    g = generator(seed)
-    question, draft, p, critique = f"{phrase(g)} ?", f"{phrase(g)} .", rule("true"), f"no , {phrase(g)} ."
-    mistakes = revision_mistakes(question, draft, p, critique)
-    args = (f" {question}", f"{draft} ", p, f" {critique} ")
-    check_text(handle, args, revision_text(question, draft, p, critique), mistakes, "the prompt of texts with spaces")
 
 
 # --- ai_preference ----------------------------------------------------------------------------------------------

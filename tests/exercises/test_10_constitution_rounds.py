@@ -1,13 +1,185 @@
-"""What a right solution of lesson 10 is, continued: a round of critique and revision, and examples to train on."""
+"""What a right solution of lesson 10 is, continued: prompts of critique and revision, and a round of both."""
 
 from dataclasses import dataclass
 
 import torch
-from test_10_constitution import critique_text, generator, phrase, revision_text, rule
 
 from minillm.course.expect import expect_equal, expect_results, expect_true, fail
 from minillm.course.props import Replies, Rule
 from minillm.course.testing import exercise
+
+WORDS = ("the", "fox", "eats", "fish", "no", "yes", "2", "rope", ".", "what", "is", "answer")
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def phrase(g: torch.Generator, least: int = 2) -> str:
+    """A few words of nonsense."""
+    count = least + int(torch.randint(4, (), generator=g))
+    return " ".join(WORDS[i] for i in torch.randint(len(WORDS), (count,), generator=g).tolist())
+
+
+def rule(name: str) -> Rule:
+    """A principle in which every part is recognisable."""
+    return Rule(
+        name, f"keep {name} .", f"does it keep {name} ?", f"yes , {name} .", f"no , not {name} .", f"mend {name} :"
+    )
+
+
+# --- critique_prompt --------------------------------------------------------------------------------------------
+
+
+def critique_text(question: str, draft: str, p: Rule) -> str:
+    return " ".join(f"read : question : {question} answer : {draft} {p.critique_request}".split())
+
+
+def critique_mistakes(question: str, draft: str, p: Rule) -> dict:
+    right = critique_text(question, draft, p)
+    head = f"read : question : {question} answer :"
+    return {
+        "the rule itself is written, not its critique_request. See trap 1.": f"{head} {draft} {p.text}",
+        "the critique that it keeps the rule is written already: that is for the model. See trap 1.": (
+            f"{right} {p.kept}"
+        ),
+        "the critique that it breaks the rule is written already: that is for the model. See trap 1.": (
+            f"{right} {p.broken}"
+        ),
+        "the revision is asked for, not the critique.": f"{head} {draft} {p.revision_request}",
+        "rule and critique request are both written; the request alone is asked.": (
+            f"{head} {draft} {p.text} {p.critique_request}"
+        ),
+        "the critique request stands before the draft.": f"{head} {p.critique_request} {draft}",
+        "the draft stands where the question should, and the question for the draft. See trap 2.": (
+            critique_text(draft, question, p)
+        ),
+        "the question is left out: whether a draft is fine depends on it. See trap 2.": (
+            f"read : answer : {draft} {p.critique_request}"
+        ),
+        "the draft is left out.": f"{head} {p.critique_request}",
+        "`read :` is missing at the beginning.": right.removeprefix("read : "),
+        "the name of the principle is written, not its critique_request.": f"{head} {draft} {p.name}",
+        "this is the chat form; critiques are asked in the corpus's own words.": (
+            f"<user> {question}<bot> {draft}<end> {p.critique_request}"
+        ),
+        "a space follows at the end. See trap 3.": f"{right} ",
+        "the parts are on lines of their own; single spaces stand between them.": (
+            f"read : question : {question}\nanswer : {draft}\n{p.critique_request}"
+        ),
+        "the colons are missing.": right.replace(" :", ""),
+    }
+
+
+def check_text(handle, args, expected: str, mistakes: dict, what: str) -> None:
+    got = handle(*args)
+    if not isinstance(got, str):
+        fail(f"{what} should be one string, got {type(got).__name__}.")
+    expect_equal(got, expected, what, mistakes={k: v for k, v in mistakes.items() if v != expected})
+
+
+@exercise("critique_prompt", "question, draft and request in the corpus's order")
+def test_critique_prompt(handle, seed):
+    g = generator(seed)
+    for name in ("safe", "kind", "short"):
+        question, draft = f"{phrase(g)} ?", f"{phrase(g)} ."
+        args = (question, draft, rule(name))
+        check_text(handle, args, critique_text(*args), critique_mistakes(*args), "the prompt")
+
+
+@exercise("critique_prompt", "one space between the parts, none at the ends")
+def test_critique_prompt_spaces(handle, seed):
+    g = generator(seed)
+    question, draft, p = f"{phrase(g)} ?", f"{phrase(g)} .", rule("true")
+    right = critique_text(question, draft, p)
+    loose = {
+        "spaces at the ends of the draft are kept. See trap 3.": right.replace(draft, f" {draft}  "),
+        "spaces at the ends of the question are kept. See trap 3.": right.replace(question, f"  {question} "),
+        "spaces at the ends of question and draft are kept. See trap 3.": (
+            f"read : question :   {question}  answer :  {draft}   {p.critique_request}"
+        ),
+    }
+    check_text(handle, (f"  {question} ", f" {draft}  ", p), right, loose, "the prompt of a text with spaces")
+    gap = {
+        "an empty draft leaves two spaces. See trap 3.": f"read : question : {question} answer :  {p.critique_request}"
+    }
+    for empty in ("", "  "):
+        check_text(handle, (question, empty, p), critique_text(question, "", p), gap, "the prompt of an empty draft")
+
+
+@exercise("critique_prompt", "what stands inside the texts is left alone")
+def test_critique_prompt_inside(handle, seed):
+    g = generator(seed)
+    question, draft = "what  is  2 ?", f"{phrase(g)} .  no ."
+    p = rule("plain")
+    right = f"read : question : {question} answer : {draft} {p.critique_request}"
+    inner = {
+        "spaces inside the texts are changed; only those at their ends are dropped.": critique_text(question, draft, p)
+    }
+    check_text(handle, (question, draft, p), right, inner, "the prompt")
+
+
+# --- revision_prompt --------------------------------------------------------------------------------------------
+
+
+def revision_text(question: str, draft: str, p: Rule, critique: str) -> str:
+    return f"{critique_text(question, draft, p)} {critique} {p.revision_request}"
+
+
+def revision_mistakes(question: str, draft: str, p: Rule, critique: str) -> dict:
+    asked = critique_text(question, draft, p)
+    return {
+        "the critique is left out: the revision should follow from it.": f"{asked} {p.revision_request}",
+        "the principle's ready critique of a broken draft is used; the one that you were given counts. See trap 1.": (
+            f"{asked} {p.broken} {p.revision_request}"
+        ),
+        "the principle's ready critique of a kept draft is used; the one that you were given counts. See trap 1.": (
+            f"{asked} {p.kept} {p.revision_request}"
+        ),
+        "the revision request is missing at the end.": f"{asked} {critique}",
+        "the critique stands after the revision request.": f"{asked} {p.revision_request} {critique}",
+        "the critique is asked for a second time; the revision_request comes last.": (
+            f"{asked} {critique} {p.critique_request}"
+        ),
+        "draft and question are left out. See trap 2.": f"{critique} {p.revision_request}",
+        "the draft is left out. See trap 2.": revision_text(question, "", p, critique),
+        "the critique request is left out: the critique answers it.": (
+            f"read : question : {question} answer : {draft} {critique} {p.revision_request}"
+        ),
+        "the rule is written in place of the revision_request.": f"{asked} {critique} {p.text}",
+        "a space follows the colon. See trap 3.": f"{asked} {critique} {p.revision_request} ",
+        "spaces at the ends of the critique are kept.": f"{asked}  {critique}  {p.revision_request}",
+        "an answer is written already. See trap 3.": f"{asked} {critique} {p.revision_request} {draft}",
+    }
+
+
+def check_revision(handle, g, name: str, critique: str) -> None:
+    args = (f"{phrase(g)} ?", f"{phrase(g)} .", rule(name), critique)
+    check_text(handle, args, revision_text(*args), revision_mistakes(*args), "the prompt")
+
+
+@exercise("revision_prompt", "critique prompt, critique, revision request")
+def test_revision_prompt(handle, seed):
+    g = generator(seed)
+    for name in ("safe", "humble"):
+        check_revision(handle, g, name, f"no , {phrase(g)} .")
+
+
+@exercise("revision_prompt", "the critique is the one that was given")
+def test_revision_prompt_given(handle, seed):
+    g = generator(seed)
+    for critique in ("yes , it is fine .", "no , it is long .", phrase(g)):
+        check_revision(handle, g, "kind", critique)
+
+
+@exercise("revision_prompt", "one space between the parts")
+def test_revision_prompt_spaces(handle, seed):
+    g = generator(seed)
+    question, draft, p, critique = f"{phrase(g)} ?", f"{phrase(g)} .", rule("true"), f"no , {phrase(g)} ."
+    mistakes = revision_mistakes(question, draft, p, critique)
+    args = (f" {question}", f"{draft} ", p, f" {critique} ")
+    check_text(handle, args, revision_text(question, draft, p, critique), mistakes, "the prompt of texts with spaces")
+
 
 # --- critique_and_revise ----------------------------------------------------------------------------------------
 
@@ -182,135 +354,3 @@ def test_round_empty(handle, seed):
     _, revisions = expect_results(outcome.result, 2, "critiques, revisions")
     mistakes = {"an empty revision is taken for an answer. See trap 7.": [c.revised[0], "", c.drafts[2]]}
     expect_equal(revisions, c.expected, "the revisions", mistakes=mistakes)
-
-
-# --- revision_examples ------------------------------------------------------------------------------------------
-
-
-def record(g: torch.Generator, kind: str) -> dict:
-    """What became of a draft, in one of several ways."""
-    draft, better, best = (f"{phrase(g)} {word} ." for word in ("draft", "better", "best"))
-    question = f"{phrase(g)} ?"
-    good, bad = f"yes , {phrase(g)} .", f"no , {phrase(g)} ."
-    ways = {
-        "mended": ([bad, good], [better, better]),
-        "mended twice": ([bad, bad], [better, best]),
-        "fine": ([good], [draft]),
-        "fine twice": ([good, good], [draft, draft]),
-        "not mended": ([bad], [draft]),
-        "not mended later": ([bad, bad], [better, better]),
-        "no round": ([], []),
-        "empty": ([bad], ["  "]),
-        "flagged once, then fine": ([bad, good], [draft, draft]),
-        "neither yes nor no": (["nobody knows ."], [draft]),
-    }
-    critiques, revisions = ways[kind]
-    return {"question": question, "draft": draft, "critiques": critiques, "revisions": revisions}
-
-
-ALL = (
-    "mended", "fine", "not mended", "mended twice", "no round", "fine twice", "not mended later", "empty",
-    "flagged once, then fine", "neither yes nor no",
-)  # fmt: skip
-
-
-def still_flagged(r: dict) -> bool:
-    texts = [r["draft"], *r["revisions"]]
-    return r["critiques"][-1].split()[:1] == ["no"] and texts[-1] == texts[-2]
-
-
-def counts(r: dict) -> bool:
-    return bool(r["revisions"]) and bool(r["revisions"][-1].strip()) and not still_flagged(r)
-
-
-def conversation(question: str, answer: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-
-
-def example_mistakes(records: list[dict]) -> dict:
-    kept = [r for r in records if counts(r)]
-    with_round = [r for r in records if r["revisions"]]
-    full = [r for r in with_round if r["revisions"][-1].strip()]
-    last = "revisions"
-
-    def made(answer, question=lambda r: r["question"], rows=kept) -> list:
-        return [conversation(question(r), answer(r)) for r in rows]
-
-    def final(r: dict) -> str:
-        return r[last][-1]
-
-    return {
-        "the draft is the answer; the last revision should be. See trap 1.": made(lambda r: r["draft"]),
-        "the first revision is the answer; the last one should be. See trap 2.": made(lambda r: r[last][0]),
-        "the critique is in the answer.": made(lambda r: f"{r['critiques'][-1]} {final(r)}"),
-        "the draft stands before the revision in the answer. See trap 1.": made(lambda r: f"{r['draft']} {final(r)}"),
-        "the critique is the answer.": made(lambda r: r["critiques"][-1]),
-        "question and draft are what the user says. See trap 3.": (
-            made(final, lambda r: f"{r['question']} {r['draft']}")
-        ),
-        "the user says the critique prompt; the bare question is asked for. See trap 3.": (
-            made(final, lambda r: f"read : question : {r['question']} answer : {r['draft']}")
-        ),
-        "the roles are exchanged.": [
-            [{"role": "user", "content": final(r)}, {"role": "assistant", "content": r["question"]}] for r in kept
-        ],
-        "drafts that passed unchanged are left out: they keep the model helpful. See trap 4.": (
-            made(final, rows=[r for r in kept if final(r) != r["draft"]])
-        ),
-        "records with a first critique of `no` alone are kept. See trap 4.": (
-            made(final, rows=[r for r in kept if r["critiques"][0].startswith("no ")])
-        ),
-        "what was flagged and not mended is kept. See trap 5.": made(final, rows=full),
-        "empty answers are kept.": made(final, rows=[r for r in with_round if not still_flagged(r)]),
-        "empty answers, and what was flagged and not mended, are kept.": made(final, rows=with_round),
-        "whatever was flagged in the last round is left out, mended or not. See trap 5.": (
-            made(final, rows=[r for r in full if r["critiques"][-1].split()[:1] != ["no"]])
-        ),
-        "whatever was ever flagged is left out.": (
-            made(final, rows=[r for r in full if not any(c.split()[:1] == ["no"] for c in r["critiques"])])
-        ),
-        "the last text is held against the draft, not against what the last critique had read. See trap 5.": (
-            made(
-                final,
-                rows=[r for r in full if not (r["critiques"][-1].startswith("no ") and final(r) == r["draft"])],
-            )
-        ),
-        "records without a round give their draft; they should be left out.": [
-            conversation(r["question"], final(r) if r[last] else r["draft"])
-            for r in records
-            if counts(r) or not r[last]
-        ],
-        "every round gives an example; only the last one should.": [
-            conversation(r["question"], text) for r in kept for text in r[last]
-        ],
-    }
-
-
-def check_examples(handle, records: list[dict]) -> None:
-    expected = [conversation(r["question"], r["revisions"][-1]) for r in records if counts(r)]
-    got = handle(records)
-    if not isinstance(got, list):
-        fail(f"a list of conversations is expected, got {type(got).__name__}.")
-    mistakes = {k: v for k, v in example_mistakes(records).items() if v != expected}
-    expect_equal(got, expected, "the conversations", mistakes=mistakes)
-
-
-@exercise("revision_examples", "the question and the last revision, nothing else")
-def test_examples(handle, seed):
-    g = generator(seed)
-    check_examples(handle, [record(g, kind) for kind in ("mended twice", "mended", "fine twice", "mended twice")])
-
-
-@exercise("revision_examples", "what is left out, and what is not")
-def test_examples_left_out(handle, seed):
-    g = generator(seed)
-    order = torch.randperm(len(ALL), generator=g).tolist()
-    check_examples(handle, [record(g, ALL[i]) for i in order])
-
-
-@exercise("revision_examples", "each kind of record by itself")
-def test_examples_alone(handle, seed):
-    g = generator(seed)
-    for kind in ALL:
-        check_examples(handle, [record(g, kind)])
-    check_examples(handle, [])
