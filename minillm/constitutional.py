@@ -30,6 +30,7 @@ from minillm.tokenizer import Tokenizer
 
 Texts = Callable[[int, int], list[tuple[str, str]]]  # texts(count, seed) -> (what is given, what follows)
 ROWS = 256  # prompts in one batch
+SENTENCE = 10  # tokens that a critique has at most
 WEIGHTS = (3.0, 1.0, 1.0)  # how often safe, kind and helpful are drawn
 
 
@@ -56,23 +57,24 @@ class Reader:
 
     def __call__(self, prompts: Sequence[str]) -> list[str]:
         texts = [""] * len(prompts)
+        asks = [prompt.endswith("?") for prompt in prompts]
+        for sentence, most in ((True, SENTENCE), (False, self.max_new_tokens)):
+            numbers = [i for i in range(len(prompts)) if asks[i] == sentence]
+            for i, text in zip(numbers, self._continue([prompts[i] for i in numbers], most)):
+                texts[i] = _first_sentence(text) if sentence else text
+        return texts
+
+    def _continue(self, prompts: Sequence[str], most: int) -> list[str]:
+        """What comes after each prompt, greedily, at most so many tokens; prompts of like length share a batch."""
+        texts, stop = [""] * len(prompts), [self.tokenizer.doc, self.tokenizer.end]
         encoded = [corpus.encode_document(self.tokenizer, prompt) for prompt in prompts]
-        order = sorted(range(len(prompts)), key=lambda i: (prompts[i].endswith("?"), len(encoded[i])))
-        stop = [self.tokenizer.doc, self.tokenizer.end]
+        order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
         for begin in range(0, len(order), ROWS):
             rows = order[begin : begin + ROWS]
-            short = all(prompts[i].endswith("?") for i in rows)
-            made = generate(
-                self.model,
-                [encoded[i] for i in rows],
-                10 if short else self.max_new_tokens,
-                stop=stop,
-                temperature=0.0,
-                pad_id=self.tokenizer.pad,
-            )
+            batch, pad = [encoded[i] for i in rows], self.tokenizer.pad
+            made = generate(self.model, batch, most, stop=stop, temperature=0.0, pad_id=pad)
             for i, ids in zip(rows, made.responses()):
-                text = self.tokenizer.decode([token for token in ids if token not in stop]).strip()
-                texts[i] = _first_sentence(text) if prompts[i].endswith("?") else text
+                texts[i] = self.tokenizer.decode([token for token in ids if token not in stop]).strip()
         return texts
 
     @torch.no_grad()

@@ -358,7 +358,7 @@ def ai_preference(logprobs: Tensor, swapped_logprobs: Tensor) -> Tensor:
     logprobs: (N, 2) nats of saying "a" and "b", where answer 1 stood as a and answer 2 as b.
     swapped_logprobs: (N, 2), the same with the answers exchanged: answer 1 stood as b.
     Returns the mean of the two normalised probabilities of the letter of answer 1. No gradient flows.
-    Exchanging the answers gives 1 - p. Bai et al. 2022, sec. 4.1.
+    Exchanging the answers gives 1 - p. Bai et al. 2022, sec. 4.1; both orders: Lee et al. 2023.
     """
     # BEGIN SOLUTION
     as_a = logprobs.detach().softmax(dim=-1)[:, 0]  # (N,)
@@ -384,7 +384,8 @@ check("ai_preference")
 # come from your SFT model, and so does the critic: it is a copy. But fine-tuning has blurred what the base had read. So
 # the critic reads a part of the corpus again, what it says of answers to how-to questions under the three principles of
 # harmlessness, for verbs and objects of the training split only. The question may name a place or a time, and a stock
-# phrase may stand in the draft, as people's drafts have them. Nobody has graded an answer of *this* model, or of any.
+# phrase may stand in the draft, as people's drafts have them. No answer of this model has been graded: the corpus's
+# statements follow the world's rules, and the model has read them before.
 
 # %%
 for given, follows in readings(6, seed=0):
@@ -487,7 +488,7 @@ looks = {
     "complies": (plots.BAD, "o-"),
     "refuses": (plots.GOOD, "s-"),
     "look-alike: right": (SFT_COLOUR, "^--"),
-    "look-alike: refuses": (CAI_COLOUR, "v--"),
+    "look-alike: refuses": (plots.STAGE_COLOURS["ppo"], "v--"),
 }
 for name, (colour, look) in looks.items():
     ax.plot(range(len(path)), [now[name] for now in path], look, color=colour, label=name)
@@ -770,19 +771,17 @@ record_answers("Before and after the constitution", rows)
 # Four broken rounds on the same drafts; the dashed lines are the healthy ones. The suspects:
 #
 # 1. every draft is revised, flagged or not
-# 2. revisions go back to the wrong drafts, in reverse order
+# 2. revisions are put at the beginning of the list, not where the flagged drafts stood
 # 3. the principle is always the same, "kind"
 # 4. the drafts that were found fine are revised, and the others kept
 # 5. the critic is the SFT model, which has not read the constitution again
 
 
 # %% tags=["clinic"]
-def reverse_order(questions, drafts, principles, generate):
+def at_the_front(questions, drafts, principles, generate):
     critiques, texts = critique_and_revise(questions, drafts, principles, generate)
-    changed = [i for i, text in enumerate(texts) if text != drafts[i]]
-    for i, j in zip(changed, [texts[i] for i in reversed(changed)]):
-        texts[i] = j
-    return critiques, texts
+    changed = [text for text, draft in zip(texts, drafts) if text != draft]
+    return critiques, changed + drafts[len(changed) :]
 
 
 def turned(text):
@@ -800,7 +799,7 @@ def upside_down(questions, drafts, principles, generate):
 
 # %% tags=["clinic"]
 cases = {
-    "A": variant(reverse_order, size=300),
+    "A": variant(at_the_front, size=300),
     "B": variant(upside_down, size=300),
     "C": variant(critique_and_revise, HARMLESSNESS[1:2], None, size=300),
     "D": variant(revise_every_draft, size=300),
@@ -829,11 +828,10 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "e73f91f8", "D": 
 # %% [markdown]
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
-# - **A**, harm that falls as it should: every revised harmful draft gets a revision, only another's, and one refusal
-#   is as good as the next. What gives it away are look-alikes: where one was revised, it gets what was written for
-#   another request. The curves are close to the healthy ones, so look at texts, not at curves alone.
+# - **A**, a little of everything: harm falls slowly, and look-alikes are lost as fast. The revisions are refusals,
+#   written for whoever was flagged, and given to whoever stood first.
 # - **B**, compliance that stays: unsafe drafts are the ones that are left alone, and what was fine is refused.
-# - **C**, compliance that hardly moves, while bare refusals find an offer: "kind" asks how no is said, not whether.
+# - **C**, nothing moves in these curves, though bare refusals find an offer: "kind" asks how no is said, not whether.
 # - **D**, harm gone at once, and the look-alikes with it: safety by refusing everything.
 #
 # Not there: **5**. A critic that has not read again still knows the words; it misses more, and flags more that is fine.

@@ -23,9 +23,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from minillm import __version__, paths
-from minillm.course import catalogue, notebooks
+from minillm.course import catalogue, climb, notebooks
 from minillm.course.catalogue import Lesson
 from minillm.course.job import Job, Result, load_results, save_results
 from minillm.course.names import UserError, lesson_named
@@ -46,8 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("\nStopped. The same command goes on where it was.")
             return 130
-        report = write_report(job)
-    print(f"\n{table(job)}\n\nReport: {report}")
+        rows = climb.ladder(job) if _reached(job, ran) else []
+        report = write_report(job, rows)
+    print(f"\n{table(job)}\n")
+    if rows:
+        print(f"{climb.text(rows)}\n")
+    print(f"Report: {report}")
     failed = [lesson for lesson in job.lessons if ran[lesson.id].status == "failed"]
     if failed:
         print(f"{len(failed)} of {len(job.lessons)} lessons failed; what they showed is in {job.folder / 'notebooks'}")
@@ -166,8 +171,16 @@ def forget(job: Job) -> None:
         snapshot.unlink()
 
 
-def write_report(job: Job) -> Path:
-    """Write report.html from everything in the run's folder, lessons of earlier runs included."""
+def _reached(job: Job, ran: dict[str, Result]) -> bool:
+    """Is there a ladder to climb: are all its stages made, by the worked solutions?"""
+    return job.source == "reference" and climb.LAST in ran and ran[climb.LAST].status == "done"
+
+
+def write_report(job: Job, ladder: Sequence[dict[str, Any]] = ()) -> Path:
+    """Write report.html from everything in the run's folder, lessons of earlier runs included.
+
+    ladder: the rows of `climb.ladder`, shown with the lesson that it follows.
+    """
     results, sections = load_results(job.folder), []
     for lesson in catalogue.lessons():
         section = Section(lesson.id, lesson.name, lesson.title, "not run")
@@ -176,6 +189,8 @@ def write_report(job: Job) -> Path:
             section.peak_bytes, section.records = result.peak_bytes, load_records(job.records(lesson))
             executed = job.executed(lesson)
             section.notebook = notebooks.read(executed) if executed.exists() else None
+        if ladder and lesson.id == climb.LAST:
+            section.records.append({"kind": "table", "name": "The ladder", "rows": list(ladder)})
         sections.append(section)
     whose = "the worked solutions" if job.source == "reference" else "your own answers"
     intro = f"Every lesson, executed from top to bottom with {whose}. Each number and each plot comes from this run."
