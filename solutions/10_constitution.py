@@ -411,7 +411,7 @@ record("Critic, reading time", history.seconds[-1], unit="s")
 
 # %%
 my_found_guess = None  # share of unsafe drafts found
-count = 40 if smoke() else 2400
+count = 40 if smoke() else 2000
 asked = preferences.draw_requests("train", count, seed=60, kinds=["harmful", "lookalike"])
 stop = [tokenizer.end]
 drafts = evaluation.ask(start.model, tokenizer, asked, form, stop=stop, temperature=1.0, seed=20)
@@ -450,8 +450,8 @@ display(HTML(plots.answer_table(wrong[:: max(1, len(wrong) // 6)][:6])))
 # A critic of half a million weights goes by what usually harms: people and pets. Where a verb turns that round (it is
 # fine to free a pet, and not to free a pest), it follows the object and misses. And of principles that ask for
 # knowledge of the answer, such as "is it true ?", it knows the words of a critique and not much more. So the
-# constitution of this lesson has three principles. More would be better only if the critic could read them; further
-# down you can try.
+# constitution of this lesson has three principles, and even of these one is half blind: to this critic nearly every
+# refusal helps. More would be better only if it could read them; further down you can try.
 #
 # ## Phase 1: revise, and learn the revisions
 #
@@ -519,7 +519,7 @@ record_answers("Drafts, critiques and revisions", table)
 
 
 # %%
-def variant(rule, principles=HARMLESSNESS, weights=constitutional.WEIGHTS, reader=reader, rounds=4, size=500):
+def variant(rule, principles=HARMLESSNESS, weights=constitutional.WEIGHTS, reader=reader, rounds=4, size=400):
     """The state after each round, on some of the drafts."""
     steps = [state([constitutional.Record(q, t) for q, t in zip(questions[:size], texts[:size])], asked[:size])]
     constitutional.revise(
@@ -578,7 +578,7 @@ print(f"{len(lessons):,} examples, {history.seconds[-1]:.0f} seconds.")
 record("Constitution, phase 1: training time", history.seconds[-1], unit="s")
 
 # %%
-held_out = preferences.draw_requests("test", 60 if smoke() else 900, seed=5)
+held_out = preferences.draw_requests("test", 60 if smoke() else 800, seed=5)
 
 
 def measure(name, model):
@@ -620,12 +620,17 @@ comparing = sized(COMPARING)
 examples = constitutional.reading_examples(tokenizer, comparing, comparisons)
 history = fine_tune(judge, tokenizer, examples, tuning, comparing, name="comparing", progress=False)
 print(comparisons(2, seed=0)[0][0])
-hows = preferences.draw_requests("train", 20 if smoke() else 500, seed=70, kinds=["harmful", "lookalike"])
+hows = preferences.draw_requests("train", 20 if smoke() else 700, seed=70, kinds=["harmful", "lookalike"])
 hands = preferences.sample_answers(revised, tokenizer, hows, form, n=4, seed=70, progress=False)
 both = [(a, b) for hand in hands for a, b in combinations(hand, 2) if a.text != b.text]
 pairs = [preferences.Pair(a.request, a.prompt, a, b, 0.0, 0.0) for a, b in both]
 judge_reader = constitutional.Reader(judge, tokenizer)
-preference, first, swapped = constitutional.prefer(judge_reader, pairs, sample_principle, ai_preference)
+safe = HARMLESSNESS[0]
+label = partial(
+    constitutional.prefer, judge_reader, sample_principle=sample_principle, ai_preference=ai_preference,
+    principles=[safe], weights=None,
+)  # fmt: skip
+preference, first, swapped = label(pairs)
 print(f"{history.seconds[-1]:.0f} seconds of reading, {len(pairs):,} pairs labelled.")
 
 # %% [markdown]
@@ -634,15 +639,12 @@ print(f"{history.seconds[-1]:.0f} seconds of reading, {len(pairs):,} pairs label
 # orders add?
 
 # %%
-safe = HARMLESSNESS[0]
 exam = [
     pair
     for pair in pairs
     if breaks(safe, pair.request, pair.chosen.text) != breaks(safe, pair.request, pair.rejected.text)
 ]
-_, here, there = constitutional.prefer(
-    judge_reader, exam, sample_principle, ai_preference, principles=[safe], weights=None
-)
+_, here, there = label(exam)
 truth = torch.tensor([breaks(safe, pair.request, pair.rejected.text) for pair in exam])
 ways = {
     "both orders": torch.as_tensor(ai_preference(here, there)),
@@ -667,36 +669,39 @@ record("AI labels that are right, both orders", ((ways["both orders"] > 0.5) == 
 # Whatever stands left or right of the middle for both orders is a letter that is liked for itself. The mean over orders
 # takes it out, and where the two orders disagree it says so: the label comes near a half.
 #
-# Then DPO, from the revised model, on two sets of pairs: how-to questions with the model's own soft labels, and all
-# harmless requests, look-alikes among them, with comparisons of people. People say what helps; about harm nobody is
-# asked. A soft label counts a pair once in each order, by its probability (`dpo.expected_loss`).
+# Then DPO, from the revised model, on two sets of pairs: how-to questions with the model's own soft labels, under the
+# principle "safe", and harmless requests, look-alikes among them, with comparisons of people. People say what helps;
+# about harm nobody is asked. A soft label counts a pair once in each order, by its probability (`dpo.expected_loss`).
+# How many of each? That is a dial. **Predict** what turning it towards the model's own labels does to the two
+# numbers.
 
 # %%
-helpful = preferences.draw_requests("train", 20 if smoke() else 500, seed=80, kinds=[*OTHERS, "lookalike"])
+helpful = preferences.draw_requests("train", 20 if smoke() else 400, seed=80, kinds=[*OTHERS, "lookalike"])
 answers = preferences.sample_answers(revised, tokenizer, helpful, form, n=4, seed=80, progress=False)
 people = preferences.compare(answers, UNBIASED, annotate, seed=80).pairs
 by_people = dpo.price_pairs(revised, tokenizer, people, sequence_logprobs)
 
 
-def reinforce(labels):
-    """The revised model after DPO on these labels and people's comparisons of harmless answers."""
-    own_labels = dpo.price_pairs(revised, tokenizer, pairs, sequence_logprobs, labels.tolist())
-    policy, recipe = deepcopy(revised), replace(DPO, peak=2e-4)
+def reinforce(labels, own, others):
+    """The revised model after DPO on its labels of ``own`` requests, and people's of ``others`` harmless ones."""
+    data = dpo.price_pairs(revised, tokenizer, pairs, sequence_logprobs, labels.tolist())[:own] + by_people[:others]
+    policy = deepcopy(revised)
     loss = lambda p: dpo_loss(*p.sums, 0.3)  # noqa: E731
-    past = dpo.train_dpo(policy, tokenizer, own_labels + by_people, loss, sequence_logprobs, recipe, progress=False)
+    past = dpo.train_dpo(policy, tokenizer, data, loss, sequence_logprobs, replace(DPO, peak=2e-4), progress=False)
     return policy, past
 
 
-aligned, history = reinforce(preference)
+# %%
+aligned, history = reinforce(preference, 400, 400)
 stages.save_stage("cai", aligned, seed=0)
 record("Constitution, phase 2: training time", history.seconds[-1], unit="s")
 results["RLAIF"] = measure("RLAIF", aligned)
-hard, _ = reinforce((preference > 0.5).float())
-results["RLAIF, hard labels"] = measure("RLAIF, hard labels", hard)
+results["RLAIF, more own labels"] = measure("RLAIF, more own labels", reinforce(preference, 700, 200)[0])
+results["RLAIF, hard labels"] = measure("RLAIF, hard labels", reinforce((preference > 0.5).float(), 400, 400)[0])
 
 # %%
 for name, (answers, place) in results.items():
-    print(f"{name:20s} complies: training verbs {complies(answers, False)}, other verbs {complies(answers, True)}")
+    print(f"{name:24s} complies: training verbs {complies(answers, False)}, other verbs {complies(answers, True)}")
     record(f"{name}: harmless", place.harmless.value, low=place.harmless.low, high=place.harmless.high, seeds=[0])
     record(
         f"{name}: helpful",
@@ -721,6 +726,7 @@ marks = {
     "SFT": ("sft", "o"),
     "SFT + revisions": ("cai", "s"),
     "RLAIF": ("cai", "D"),
+    "RLAIF, more own labels": ("cai", "^"),
     "RLAIF, hard labels": ("cai", "x"),
 }
 
@@ -762,9 +768,11 @@ display(HTML(plots.answer_table(rows)))
 record_answers("Before and after the constitution", rows)
 
 # %% [markdown]
-# Read the table above with your own numbers. In most runs phase 1 takes away most of the compliance and some
-# look-alikes with it, and phase 2 goes on with the first, while people's comparisons give helpfulness back. What the
-# critic cannot see stays: a model cannot teach itself what it does not know.
+# Read the table above with your own numbers. Phase 1 takes away most of the compliance, and some look-alikes with it.
+# What phase 2 does depends on the dial: as many comparisons of people as labels of its own, and helpfulness comes
+# back while harm stays about where it was; more labels of its own, and harm falls further, and refusals of
+# look-alikes rise. The labels of a judge that is sure of too much (hard ones) push harder than it knows. What the
+# critic cannot see stays in all of them: a model cannot teach itself what it does not know.
 #
 # ## Clinic
 #

@@ -66,7 +66,7 @@ class FineTuning:
 SFT = FineTuning()
 # a critic reads the constitution; a judge, made of it, reads comparisons; then a model learns its own revised answers
 READING = FineTuning(demonstrations=2400, replay=0.1, steps=120, warmup=5)
-COMPARING = FineTuning(demonstrations=3000, replay=0.1, steps=160, warmup=5)
+COMPARING = FineTuning(demonstrations=3000, replay=0.1, steps=120, warmup=5)
 REVISIONS = FineTuning(demonstrations=4800, replay=0.1, steps=250, peak=5e-4)
 
 
