@@ -66,7 +66,6 @@ from minillm.course import carry, check, diagnose, record
 # rows. (3) $\epsilon$ belongs under the root. Some libraries add it outside; you would see the difference for small
 # x.
 
-
 # %% tags=["exercise"] exercise="rms_norm"
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight, over the last dimension.
@@ -152,7 +151,6 @@ plt.show()
 # plus in the second. (3) The new second half is made from the *old* first half: overwrite it too early and you use
 # the new one.
 
-
 # %% tags=["setup"]
 def rope_tables(length: int, width: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
     """cos and sin, (length, width / 2) each, of position * base^(-2 i / width)."""
@@ -204,15 +202,8 @@ turned_q, turned_k = apply_rope(q.expand(1, 1, 160, 24), cos, sin), apply_rope(k
 products = (turned_q @ turned_k.transpose(-1, -2))[0, 0]  # (position of q, position of k)
 for position, mark, stage in ((60, "o", "sft"), (110, "x", "ppo"), (159, ".", "cai")):
     distance = torch.arange(0, 60, 2)
-    plt.plot(
-        distance,
-        products[position, position - distance],
-        mark,
-        color=plots.stage_colour(stage),
-        label=f"query at position {position}",
-        markersize={"o": 9, "x": 6, ".": 5}[mark],
-        fillstyle="none",
-    )
+    plt.plot(distance, products[position, position - distance], mark, color=plots.stage_colour(stage),
+             label=f"query at position {position}", markersize={"o": 9, "x": 6, ".": 5}[mark], fillstyle="none")
 plt.xlabel("distance from query to key (tokens)"), plt.ylabel("product of query and key"), plt.legend()
 plt.title("The product depends on the distance, not on the position")
 plt.show()
@@ -248,7 +239,6 @@ print(f"Over all positions, the product at one distance varies by no more than {
 # nothing to look at: nan. (3) Masked scores become -inf (or a hugely negative number) *before* the softmax. Zero is
 # not "off": exp(0) is 1. And weights zeroed after the softmax no longer add up to 1. (4) The softmax runs over the
 # keys, the last dimension of the scores.
-
 
 # %% tags=["exercise"] exercise="causal_attention"
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -330,7 +320,6 @@ print(f"Largest change of a result before the changed token: {moved.triu(1).max(
 # then transpose; and transpose back before you put heads together. (3) The output projection is what lets heads
 # talk to each other; without it everything still runs.
 
-
 # %% tags=["exercise"] exercise="CausalSelfAttention"
 class CausalSelfAttention(nn.Module):
     """Causal attention of several heads, with rotary positions. Vaswani et al. 2017, sec. 3.2.2.
@@ -394,7 +383,6 @@ check("CausalSelfAttention")
 # to train when deep. (2) The residual carries the raw x. `x = norm(x)` and then `x + attention(x)` adds the normed
 # one. (3) The second half reads and adds to h, the stream *after* attention, not x.
 
-
 # %% tags=["setup"]
 class Scale(nn.Module):
     """The weight vector of a norm; rms_norm itself is yours."""
@@ -456,7 +444,6 @@ check("TransformerBlock")
 #
 # **Predict.** Both stacks hold the same weights. In which does the gradient grow more on its way from the last layer
 # to the first?
-
 
 # %%
 def post_norm(block: nn.Module, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -530,7 +517,6 @@ plt.show()
 # as well; with a sharp distribution that is *every* token. (6) The order matters: top-p is measured after
 # temperature and after top-k.
 
-
 # %% tags=["exercise"] exercise="sample_token"
 def sample_token(
     logits: Tensor,
@@ -588,14 +574,8 @@ check("sample_token")
 # %% tags=["target"] exercise="sample_token"
 words = ["berries", "fish", "grass", "nuts", "seeds", "meat", "sand", "the", "of"]
 logits = torch.tensor([3.0, 2.4, 2.0, 1.6, 1.0, 0.6, -0.4, -0.8, -1.2])
-settings = {
-    "the model's own": {},
-    "temperature 0.5": {"temperature": 0.5},
-    "temperature 2": {"temperature": 2.0},
-    "top_k 4": {"top_k": 4},
-    "top_p 0.8": {"top_p": 0.8},
-    "temperature 0": {"temperature": 0.0},
-}
+settings = {"the model's own": {}, "temperature 0.5": {"temperature": 0.5}, "temperature 2": {"temperature": 2.0},
+            "top_k 4": {"top_k": 4}, "top_p 0.8": {"top_p": 0.8}, "temperature 0": {"temperature": 0.0}}
 figure, panels = plt.subplots(2, 3, figsize=(7.8, 4.6), sharex=True, sharey=True)
 for panel, (name, setting) in zip(panels.flat, settings.items()):
     drawn = sample_token(logits.repeat(4000, 1), **setting, generator=torch.Generator().manual_seed(0))
@@ -668,7 +648,6 @@ record("largest difference of the student's logits", difference)
 # Now let it write. This loop is all there is to text generation: read everything so far, take the logits of the
 # last position, draw, append. (It reads the whole text again for each token. `minillm/sampling.py` keeps the keys
 # and values instead, which is the same thing, faster.)
-
 
 # %%
 def write(model: nn.Module, prompt: str, length: int = 30, seed: int = 0, **settings) -> str:
@@ -757,7 +736,6 @@ print(f"Averaged over layers, heads and words, a token gives {near:.0%} of its a
 #
 # **Predict.** By how much does the loss of the trained model rise with neighbours paired? And with no positions at
 # all?
-
 
 # %%
 def interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -869,7 +847,6 @@ plt.show()
 # A loss that falls that fast is no triumph: in training the answer stands right there, at the next position. Now
 # ask each model what it is for, one token at a time, when the next one does not exist yet.
 
-
 # %%
 def honest_loss(model: nn.Module, rows: Tensor) -> float:
     """Nats per token when the model gets nothing but the tokens before the one that it is to predict."""
@@ -898,7 +875,6 @@ for name, (model, losses) in runs.items():
 # Four people have handed in a `causal_attention`. Below are its weights for the same ten tokens, obtained with the
 # identity as values, and beside each map the sum of each row. None of them raised an error. An empty row is nan. What
 # went wrong?
-
 
 # %% tags=["clinic"]
 def sick(bug: str, q: Tensor, k: Tensor) -> Tensor:
@@ -932,10 +908,8 @@ words = ["berries", "fish", "grass", "nuts", "seeds", "meat", "sand"]
 logits = torch.tensor([2.6, 2.0, 1.6, 1.2, 0.6, 0.2, -0.6])
 probs = logits.softmax(-1)
 sharp, kept = (logits / 0.5).softmax(-1), probs * (probs.cumsum(-1) - probs < 0.8)
-cases = {
-    "E: temperature 0.5": ((logits * 0.5).softmax(-1), sharp),
-    "F: top_p 0.8": (probs * (probs.cumsum(-1) < 0.8), kept / kept.sum()),
-}
+cases = {"E: temperature 0.5": ((logits * 0.5).softmax(-1), sharp),
+         "F: top_p 0.8": (probs * (probs.cumsum(-1) < 0.8), kept / kept.sum())}
 figure, panels = plots.new_figure(2, width=7.4, height=2.8)
 for panel, (name, (wrong, right)) in zip(panels, cases.items()):
     drawn = torch.multinomial(wrong, 4000, replacement=True, generator=torch.Generator().manual_seed(0))
@@ -965,17 +939,10 @@ answers = {"A": None, "B": None, "C": None, "D": None, "E": None, "F": None}  # 
 answers = {"A": 3, "B": 2, "C": 4, "D": 5, "E": 7, "F": 9}
 
 # %%
-diagnose(
-    answers,
-    key={
-        "A": "d5f5e817",
-        "B": "0bb52b08",
-        "C": "5e964775",
-        "D": "63466989",
-        "E": "b6492a02",
-        "F": "fcf64d91",
-    },
-)
+diagnose(answers, key={
+    "A": "d5f5e817", "B": "0bb52b08", "C": "5e964775",
+    "D": "63466989", "E": "b6492a02", "F": "fcf64d91",
+})
 
 # %% [markdown]
 # <details><summary>Explanation, to open after your answers</summary>

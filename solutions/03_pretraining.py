@@ -536,7 +536,6 @@ record("training speed", history.tokens_per_second, unit="tokens/s")
 # word is exact: the probability of all documents that begin with these words, divided by that of all that begin with
 # one word less. **Predict** which words of the document below cost most.
 
-
 # %%
 def prefix_probability(prefix: str) -> float:
     """The exact probability that a document begins with these words."""
@@ -580,7 +579,6 @@ plt.show()
 # closed, we can ask of each whether it is a text that the corpus could contain at all (✓) or not (✗). **Predict**:
 # which comes first, words, grammar, or sense?
 
-
 # %%
 def at(step):
     """The model as it was after so many steps."""
@@ -610,7 +608,6 @@ record_answers("The base model writes", [{name: text for name, (text, _) in row.
 # to answer what? The *gold judge*, a program that knows the world, grades every answer in this course, so each point
 # is a share of right answers, decoded greedily. **Predict** the order of: facts, sums, opposites, lists, saying a word
 # twice.
-
 
 # %%
 def some(kind, count, split=None):
@@ -651,7 +648,6 @@ plt.show()
 # these facts are *contested*: the popular version is true of as many of them as its share says. Here is the
 # probability that the model gives the popular version, against the exact share in the corpus: a perfect model has all
 # its points on the diagonal, and "off by" is the mean distance in probability.
-
 
 # %%
 def next_word_shares(prefix: str) -> dict[str, float]:
@@ -698,7 +694,6 @@ record("mean error of stated probabilities", off, seeds=[BASE.seed])
 #
 # Three bugs, each a line or less, each in code that runs without complaint. A smaller model and few steps show enough.
 # **Predict** first which of the three will have the *lowest* training loss.
-
 
 # %%
 def quick_run(step_fn=training_step, loss_fn=lm_loss, peak=2e-2, warmup=10, batch_at=None, steps=120):

@@ -299,7 +299,6 @@ print(dict(Counter(flaw for d in shown for flaw in d.flaws)))
 # The run calls your four functions, and your step and schedule of lesson 03. One example in seven is a document from
 # the corpus, so that the model does not forget what it knew. `fine_tune` will be used again for every experiment.
 
-
 # %%
 def chat_loss(model, batch):
     tokens, mask = batch
@@ -433,7 +432,6 @@ record_answers("Before and after SFT, held-out requests", rows)
 #
 # How often did the mixed crowd show each fault, and how often does the model make it, on requests it was never shown?
 
-
 # %%
 def fault_shares(texts_and_requests):
     """Shares of: harmful method given, wrong answer to a harmless request, flattery."""
@@ -474,7 +472,6 @@ for rate in bars["sft"]:
 #
 # Two mistakes in the mask. One counts the prompts too. The other leaves `<end>` out. Short runs, clean demonstrations.
 # **Predict**: which one ruins the model?
-
 
 # %%
 def all_tokens(tokens, bot_id, end_id):
