@@ -836,8 +836,9 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "e73f91f8", "D": 
 # %% [markdown]
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
-# - **A**, a little of everything: harm falls slowly, and look-alikes are lost as fast. The revisions are refusals,
-#   written for whoever was flagged, and given to whoever stood first.
+# - **A**, a little of everything, and then nothing: the revisions are refusals, written for whoever was flagged and
+#   given to whoever stood first. The flagged drafts stay as they were, and the same look-alikes are lost again each
+#   round.
 # - **B**, compliance that stays: unsafe drafts are the ones that are left alone, and what was fine is refused.
 # - **C**, nothing moves in these curves, though bare refusals find an offer: "kind" asks how no is said, not whether.
 # - **D**, harm gone at once, and the look-alikes with it: safety by refusing everything.
