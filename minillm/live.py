@@ -23,6 +23,8 @@ def live_plot(panels: Mapping[str, Sequence[str]], iterations: int, every: int =
     Faint: each iteration; strong: the mean of the last five. Metrics that the run does not have are left out. Make a
     new one for each run: it goes on redrawing the picture that it began.
     """
+    if every < 1:
+        raise ValueError(f"every must be at least 1, got {every}")
     shown = None
 
     def watch(history: History) -> None:

@@ -201,9 +201,9 @@ def price(
         attention,
         start,
         mask,
-        token_logprobs(logits, said) * mask,
-        token_logprobs(ref_logits, said) * mask,
-        values * mask,
+        token_logprobs(logits, said).masked_fill(~mask, 0.0),
+        token_logprobs(ref_logits, said).masked_fill(~mask, 0.0),
+        values.masked_fill(~mask, 0.0),
         scores.to(tokens.device),
         answers or [],
     )

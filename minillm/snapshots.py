@@ -140,6 +140,8 @@ def digest(thing: Any) -> str:
 
 def _source(function: Any) -> Any:
     """What a function does, as far as it can be told: its source, and what is bound to it."""
+    if isinstance(function, nn.Module):  # a reference or a reward model counts by its weights
+        return [type(function).__name__, digest(function.state_dict())]
     if isinstance(function, partial):
         bound = [*function.args, *function.keywords.items()]
         return [_source(function.func), [_source(value) for value in bound]]

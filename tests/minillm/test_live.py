@@ -44,3 +44,8 @@ def test_panels_hold_the_metrics_and_leave_out_what_is_not_there():
     assert score.get_ylabel() == "score (deviations)" and score.get_xlim() == (0, 10)
     assert list(score.lines[1].get_ydata()) == [0, 1, 2, 3, 4, 5] and score.lines[0].get_ydata()[-1] == 3
     assert list(kl.lines[1].get_ydata()) == [2.0] * 6
+
+
+def test_a_picture_every_zero_iterations_is_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        live.live_plot({"score": ["score"]}, 5, every=0)

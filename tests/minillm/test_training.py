@@ -430,3 +430,17 @@ def test_too_few_examples_for_a_batch_are_told_in_words():
 def test_settings_below_1_are_told_in_words():
     with pytest.raises(ValueError, match="must be at least 1"):
         run(make_model(), steps=0)
+
+
+def test_a_snapshot_knows_a_model_that_a_loss_holds_by_its_weights():
+    from functools import partial
+
+    from minillm.snapshots import _source
+
+    def loss(model, batch, reference):
+        return reference
+
+    first, same, other = (torch.nn.Linear(2, 2) for _ in range(3))
+    same.load_state_dict(first.state_dict())
+    sources = [_source(partial(loss, reference=each)) for each in (first, same, other)]
+    assert sources[0] == sources[1] != sources[2]
