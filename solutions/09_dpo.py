@@ -624,9 +624,9 @@ for low, high in bins:
 
 # %% [markdown]
 # The mean change of chosen answers hardly depends on likeness, which may not be what you said. But alike pairs are also
-# harder to tear apart: their rejected answers fall less. Per nat that a rejected answer loses, the chosen one beside it
-# goes along the further, the more they share. That is the displacement of the papers, seen through what it is set
-# against.
+# harder to tear apart: their rejected answers fall less. Set one against the other: per nat that a rejected answer
+# loses, the chosen one beside it loses more where the two share words than where they share next to none. That is the
+# displacement of the papers, seen through what it is set against.
 #
 # A falling chosen answer is no alarm by itself. It was often a *lucky* answer of a model that mostly says something
 # else, and what becomes likelier is a third one, better than both. It is an alarm when nothing better takes the place,
