@@ -13,7 +13,7 @@ def refuse(principles, weights):
 
 
 def draw(principles, generator, weights):
-    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights)
+    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights, dtype=torch.float64)
     return int(torch.multinomial(shares, 1, generator=generator))
 
 
@@ -40,21 +40,25 @@ def without_weights(principles, generator, weights=None):
 @mutant("sample_principle", names="weight")
 def softmax_of_weights(principles, generator, weights=None):
     refuse(principles, weights)
-    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights).softmax(0)
+    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights, dtype=torch.float64).softmax(0)
     return principles[int(torch.multinomial(shares, 1, generator=generator))]
 
 
 @mutant("sample_principle", names="weights")
 def one_over_the_weights(principles, generator, weights=None):
     refuse(principles, weights)
-    shares = torch.ones(len(principles)) if weights is None else 1 / torch.tensor(weights).clamp(min=0.01)
+    shares = (
+        torch.ones(len(principles))
+        if weights is None
+        else 1 / torch.tensor(weights, dtype=torch.float64).clamp(min=0.01)
+    )
     return principles[int(torch.multinomial(shares, 1, generator=generator))]
 
 
 @mutant("sample_principle", names="every time")
 def global_generator(principles, generator, weights=None):
     refuse(principles, weights)
-    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights)
+    shares = torch.ones(len(principles)) if weights is None else torch.tensor(weights, dtype=torch.float64)
     return principles[int(torch.multinomial(shares, 1))]
 
 
