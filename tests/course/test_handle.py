@@ -10,7 +10,7 @@ from torch import nn
 
 from minillm.course.expect import CheckFailure, NotAttempted
 from minillm.course.handle import LocalHandle
-from minillm.course.props import SGD, AdamW, Generator, Loss, ToyLM
+from minillm.course.props import SGD, AdamW, Generator, Loss, Replies, Rule, ToyLM
 
 X = torch.arange(12.0).reshape(3, 4)
 
@@ -253,3 +253,20 @@ def test_a_generator_prop_tells_whether_it_was_used() -> None:
 def test_an_unknown_loss_is_a_mistake_of_the_test() -> None:
     with pytest.raises(ValueError, match="no loss 'cubic'"):
         LocalHandle(lambda loss: 1, "f")(Loss("cubic"))
+
+
+def test_a_rule_is_a_principle_and_replies_tell_what_they_were_asked():
+    rule = Rule("safe", "do no harm .", "is it safe ?", "yes .", "no .", "mend it :")
+    replies = Replies({"is it safe ?": "no ."}, otherwise="who knows .")
+
+    def ask(principle, generate):
+        return generate([principle.critique_request, "else ?"]) + generate([principle.revision_request])
+
+    outcome = LocalHandle(ask, "ask").call(rule, replies)
+    assert outcome.result == ["no .", "who knows .", "who knows ."]
+    assert outcome.states[1]["calls"] == [["is it safe ?", "else ?"], ["mend it :"]]
+
+
+def test_one_string_is_no_list_of_prompts():
+    with pytest.raises(CheckFailure, match="list of prompts"):
+        LocalHandle(lambda generate: generate("a prompt"), "ask").call(Replies({}))
