@@ -21,7 +21,7 @@ from torch import Tensor
 from minillm.chat import Example, replay_examples
 from minillm.model import Transformer
 from minillm.preferences import Pair
-from minillm.sampling import generate
+from minillm.sampling import generate, pad_left
 from minillm.sft import document_examples
 from minillm.tinyland import corpus
 from minillm.tinyland.constitution import HARMLESSNESS, Principle, comparison_form, readings
@@ -90,9 +90,8 @@ class Reader:
         for begin in range(0, len(order), ROWS):
             rows = order[begin : begin + ROWS]
             width = max(len(encoded[i]) for i in rows)
-            padded = [[self.tokenizer.pad] * (width - len(encoded[i])) + encoded[i] for i in rows]
-            mask = torch.tensor([[0] * (width - len(encoded[i])) + [1] * len(encoded[i]) for i in rows]).bool()
-            logits = self.model(torch.tensor(padded).to(self.model.device), mask.to(self.model.device))[:, -1]
+            tokens, mask = pad_left([encoded[i] for i in rows], width, 0, self.tokenizer.pad, self.model.device)
+            logits = self.model(tokens, mask)[:, -1]  # (b, V)
             nats[rows] = logits.log_softmax(-1)[:, picked].cpu()  # (b, len(words))
         return nats
 

@@ -75,7 +75,7 @@ def generate(
         generator = torch.Generator().manual_seed(seed)
     device = model.device
     B, P, N = len(prompts), max(map(len, prompts)), max_new_tokens
-    tokens, mask = _pad_left(prompts, P, N, pad_id, device)  # (B, P + N) each
+    tokens, mask = pad_left(prompts, P, N, pad_id, device)  # (B, P + N) each
     logprobs, model_logprobs = torch.zeros(2, B, N, device=device, dtype=model.embed.weight.dtype)
     response_mask = torch.zeros_like(mask)
     ended = torch.zeros(B, dtype=torch.bool, device=device)
@@ -144,7 +144,7 @@ def _draw(
     return (ranked.gather(1, place) if ranked is not None else place)[:, 0], logprob
 
 
-def _pad_left(
+def pad_left(
     prompts: Sequence[Sequence[int]], P: int, N: int, pad_id: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Prompts right-aligned in columns 0..P-1 of (B, P + N) tokens, and the mask of where they are."""

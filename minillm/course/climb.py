@@ -44,7 +44,8 @@ def ladder(job: Job) -> list[dict[str, Any]]:
     environment = {**os.environ, **job.environment(last)}
     done = subprocess.run(command, env=environment, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"the ladder could not be measured: {done.stderr.strip().splitlines()[-1:]}")
+        *_, reason = done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"]
+        print(f"the ladder could not be measured: {reason}")
         return []
     rows = json.loads(done.stdout.splitlines()[-1])
     seconds = {

@@ -189,7 +189,3 @@ def _recipe(method: str) -> dict[str, Any]:
 
 def _key(method: str, setting: dict[str, Any], seed: int) -> tuple[int, str, int]:
     return list(SETTINGS).index(method), json.dumps(setting), seed
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             forget(job)
         try:
             ran = run(job)
+            rows = climb.ladder(job) if _reached(job, ran) else []
         except KeyboardInterrupt:
             print("\nStopped. The same command goes on where it was.")
             return 130
-        rows = climb.ladder(job) if _reached(job, ran) else []
         report = write_report(job, rows)
     print(f"\n{table(job)}\n")
     if rows:
