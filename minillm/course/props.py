@@ -201,3 +201,93 @@ class Replies(Prop):
 
     def state(self, made: Any) -> dict[str, Any]:
         return {"calls": made.calls}
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Prop):
+    """A small `minillm.model.Transformer` with random weights, none of them 0, in evaluation mode.
+
+    State: ``changed`` (names of parameters that are not what they were), ``grads`` (names of parameters that hold a
+    gradient), ``hooks`` (how many hooks are left on the model and its parts) and ``training``.
+    """
+
+    vocab_size: int = 13
+    dim: int = 8
+    layers: int = 3
+    heads: int = 2
+    context_length: int = 32
+    seed: int = 0
+
+    def make(self, live: Callable[[Prop], Any]) -> nn.Module:
+        from minillm.model import Config, Transformer
+
+        model = Transformer(Config(self.vocab_size, self.context_length, self.dim, self.layers, self.heads))
+        generator = torch.Generator().manual_seed(self.seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                around = 1.0 if parameter.ndim == 1 else 0.0  # norms lie around 1, matrices around 0
+                parameter.copy_(around + 0.5 * torch.randn(parameter.shape, generator=generator))
+        return model.eval()
+
+    def state(self, made: nn.Module) -> dict[str, Any]:
+        before = dict(self.make(lambda prop: prop).named_parameters())
+        after = dict(made.named_parameters())
+        return {
+            "changed": [name for name in before if name not in after or not torch.equal(before[name], after[name])],
+            "grads": [name for name, parameter in after.items() if parameter.grad is not None],
+            "hooks": sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in made.modules()),
+            "training": made.training,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Prop):
+    """A function without arguments, ``run()``: the logits (B, T, V) of a model prop for these tokens and mask.
+
+    fails: run() reads the tokens and then raises RuntimeError. State: ``calls``, how often it was called.
+    """
+
+    model: Prop
+    tokens: Tensor
+    mask: Tensor | None = None
+    fails: bool = False
+
+    def make(self, live: Callable[[Prop], Any]) -> Callable[[], Tensor]:
+        def forward() -> Tensor:
+            run.calls += 1
+            with torch.no_grad():
+                logits = live(self.model)(self.tokens, self.mask)
+            if self.fails:
+                raise RuntimeError("the run stopped half-way")
+            return logits
+
+        run: Any = forward
+        run.calls = 0
+        return run
+
+    def state(self, made: Any) -> dict[str, Any]:
+        return {"calls": made.calls}
+
+
+@dataclass(frozen=True, eq=False)
+class TokenLoss(Prop):
+    """losses(candidates): candidates (C, S) long -> (C,), the sum over places s of table[s, candidates[:, s]].
+
+    State: ``calls``, the candidates of each call.
+    """
+
+    table: Tensor  # (S, V)
+
+    def make(self, live: Callable[[Prop], Any]) -> Callable[[Tensor], Tensor]:
+        def measure(candidates: Tensor) -> Tensor:
+            if candidates.ndim != 2 or candidates.shape[1] != len(self.table):
+                raise ValueError(f"candidates must be (C, {len(self.table)}), got {tuple(candidates.shape)}")
+            losses.calls.append(candidates.detach().clone())
+            return self.table[torch.arange(len(self.table)), candidates].sum(1)
+
+        losses: Any = measure
+        losses.calls = []
+        return losses
+
+    def state(self, made: Any) -> dict[str, Any]:
+        return {"calls": made.calls}
