@@ -104,7 +104,7 @@ check("record_activations")
 # **What.** With the means $\mu$ of the positive and $\nu$ of the negative rows,
 #
 # $$r = \frac{\mu - \nu}{\lVert \mu - \nu \rVert}, \qquad \text{distance} = \lVert \mu - \nu \rVert
-# \qquad \text{(Arditi et al. 2024, eq. 1 and 2)}$$
+# \qquad \text{(Arditi et al. 2024, sec. 2.3)}$$
 #
 # **By hand.** Positive rows (3, 1) and (5, 3), negative rows (1, 0), (1, -4) and (1, -2): means (4, 2) and (1, -2),
 # their difference (3, 4), distance 5, direction (0.6, 0.8). And for the positive row (2, 0) and the negative row
@@ -121,7 +121,7 @@ def difference_in_means(positive: Tensor, negative: Tensor) -> tuple[Tensor, Ten
 
     positive: (N, D) float; negative: (M, D) float. Returns (direction, distance): (D,) of length 1, and a scalar, the
     norm of the difference of the means. It is a measurement: no gradient is needed.
-    Raises ValueError where a set is empty or the means are equal. Arditi et al. 2024, eq. 1 and 2.
+    Raises ValueError where a set is empty or the means are equal. Arditi et al. 2024, sec. 2.3.
     """
     # BEGIN SOLUTION
     if not len(positive) or not len(negative):
@@ -156,8 +156,8 @@ check("difference_in_means")
 #
 # $$x^{(\ell)}_{b, T} \leftarrow x^{(\ell)}_{b, T} + v$$
 #
-# at its last place, behind block $\ell$; passes of one token, the answer's own, are left alone (activation addition,
-# Turner et al. 2023, at one place).
+# at its last place, behind block $\ell$; passes of one token, the answer's own, are left alone. This is activation
+# addition (Turner et al. 2023; Arditi et al. 2024, eq. 3, add at every place).
 #
 # **By hand.** Behind the block a prompt of three tokens has the states (1, 0), (2, 1), (0, 3); the vector is (1, -1).
 # Then the next block gets (1, 0), (2, 1), (1, 2). The answer's first token follows, one token, with the state (4, 4),
@@ -276,8 +276,8 @@ check("ablate_direction")
 #
 # **Traps.** (1) $W$ and $E$ have the direction on different sides. A square $W$ does not tell you when you are wrong.
 # (2) Only what *writes*: `qkv` and `up` read from the stream, norms scale, `output.weight`, where there is one, reads
-# the result. (3) All blocks, and the embedding: what it writes is in the stream from the start. (4) The direction may have
-# any length. (5) A new dictionary with all names in their order; the old weights are needed for the comparison.
+# the result. (3) All blocks, and the embedding: what it writes is in the stream from the start. (4) The direction may
+# have any length. (5) A new dictionary with all names in their order; the old weights are needed for the comparison.
 
 
 # %% tags=["exercise"] exercise="orthogonalize_weights"
