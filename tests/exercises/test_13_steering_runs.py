@@ -144,6 +144,9 @@ def check_logits(got, prop, tokens, mask, layer, vector, what: str, steered: boo
     expected = batch(prop, tokens, mask, right)
     known = changes(layer, vector, tokens.shape[1] - 1 if mask is None else -1)
     mistakes = {words: (lambda c=change: batch(prop, tokens, mask, c)) for words, change in known.items()}
+    if not steered:
+        one = "the vector is added in passes of one token too. See trap 2."
+        mistakes = {one: mistakes[one], **mistakes}
     before = "the vector is added to what goes into the block; its output is asked for. See trap 1."
     mistakes = {before: lambda: batch(prop, tokens, mask, nothing, adding(layer, vector, -1)), **mistakes}
     expect_close(got, expected, what, mistakes=mistakes, where=None if mask is None else mask.bool()[..., None])
