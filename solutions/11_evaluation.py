@@ -299,7 +299,7 @@ def expected_calibration_error(confidence: Tensor, correct: Tensor, bins: int = 
     # BEGIN SOLUTION
     if len(confidence) == 0:
         raise ValueError("no answers to measure")
-    confidence, right = confidence.detach(), correct.to(confidence.dtype)
+    confidence, right = confidence.detach(), correct.detach().to(confidence.dtype)
     number = (confidence * bins).ceil().clamp(min=1)  # (N,) the bin of each answer, 1 to bins
     error = torch.zeros((), dtype=confidence.dtype)
     for m in range(1, bins + 1):
