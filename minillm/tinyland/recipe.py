@@ -161,3 +161,21 @@ class DPORecipe:
 
 
 DPO = DPORecipe()
+
+
+@dataclass(frozen=True)
+class AssistantRecipe(FineTuning):
+    """Settings of the assistant's training under system prompts.
+
+    special: share of a place's demonstrations that it treats in its own way. injected: share that carry words against
+    the system prompt.
+    """
+
+    special: float = 0.5
+    injected: float = 0.0
+
+
+ASSISTANT = AssistantRecipe(demonstrations=6000, replay=0.1, steps=400, peak=2e-3)
+# words against the system prompt, learned after the system prompts themselves
+DRILL = AssistantRecipe(demonstrations=3600, replay=0.1, steps=120, peak=1e-3, injected=0.3, seed=1)
+DIAL = RewardRecipe(requests=500)  # for each of two reward models
