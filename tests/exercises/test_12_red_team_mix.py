@@ -115,24 +115,6 @@ def test_mix_uses_up_its_pools(handle, seed):
         expect_even(mixed(handle, *pools(harmful, harmless), KINDS[:k], count, seed), (harmful, harmless))
 
 
-@exercise("adversarial_mix", "the whole list is shuffled")
-def test_mix_is_shuffled(handle, seed):
-    first, other = (mixed(handle, *pools(30, 40), KINDS, 48, s) for s in (seed, seed + 1))
-    sides = [[row[0] for row in rows] for rows in (first, other)]
-    for side in sides:
-        expect_true(
-            sorted(side) != side and sorted(side, reverse=True) != side,
-            "one half stands behind the other: shuffle the whole list. See trap 5.",
-        )
-        expect_true(
-            any(a == b for a, b in zip(side[::2], side[1::2])),
-            "harmful and harmless requests stand in pairs: shuffle the whole list. See trap 5.",
-        )
-    expect_true(sides[0] != sides[1], "harmful and harmless ones stand in the same places whatever the seed. Trap 5.")
-    kinds = [[row[2] for row in rows] for rows in (first, other)]
-    expect_true(kinds[0] != kinds[1], "the kinds stand in the same places whatever the seed: shuffle. See trap 5.")
-
-
 @exercise("adversarial_mix", "requests are drawn at random, from the generator")
 def test_mix_is_drawn(handle, seed):
     harmful, harmless = pools(30, 40)
@@ -155,6 +137,24 @@ def test_mix_is_drawn(handle, seed):
         expect_true(
             not pairs[0] == pairs[1] == pairs[2], f"each of the {name} requests always comes in the same kind of frame."
         )
+
+
+@exercise("adversarial_mix", "the whole list is shuffled")
+def test_mix_is_shuffled(handle, seed):
+    first, other = (mixed(handle, *pools(30, 40), KINDS, 48, s) for s in (seed, seed + 1))
+    sides = [[row[0] for row in rows] for rows in (first, other)]
+    for side in sides:
+        expect_true(
+            sorted(side) != side and sorted(side, reverse=True) != side,
+            "one half stands behind the other: shuffle the whole list. See trap 5.",
+        )
+        expect_true(
+            any(a == b for a, b in zip(side[::2], side[1::2])),
+            "harmful and harmless requests stand in pairs: shuffle the whole list. See trap 5.",
+        )
+    expect_true(sides[0] != sides[1], "harmful and harmless ones stand in the same places whatever the seed. Trap 5.")
+    kinds = [[row[2] for row in rows] for rows in (first, other)]
+    expect_true(kinds[0] != kinds[1], "the kinds stand in the same places whatever the seed: shuffle. See trap 5.")
 
 
 @exercise("adversarial_mix", "an odd count, an empty pool, no kinds are refused")

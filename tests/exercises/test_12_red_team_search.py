@@ -6,7 +6,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from minillm.course.expect import CheckFailure, expect_close, expect_results, expect_true, fail
+from minillm.course.expect import CheckFailure, describe, expect_close, expect_results, expect_true, fail
 from minillm.course.props import Generator, TokenLoss
 from minillm.course.testing import exercise
 
@@ -90,9 +90,9 @@ def changes(got, suffix: Tensor, count: int, forbidden: tuple, what: str) -> lis
         if not moved:
             fail(f"{what}: {row} is the suffix itself: the token that stands there now is not allowed.")
         if len(moved) > 1:
-            fail(f"{what}: {row} differs from the suffix at {len(moved)} places; one should change. See trap 4.")
+            fail(f"{what}: {row} differs from the suffix at {len(moved)} places; one should change.")
         if row[moved[0]] in forbidden:
-            fail(f"{what}: {row} holds the forbidden token {row[moved[0]]}. See trap 3.")
+            fail(f"{what}: {row} holds the forbidden token {row[moved[0]]}: out with them before you rank.")
         if not 0 <= row[moved[0]] < V:
             fail(f"{what}: {row[moved[0]]} is no token.")
         places.append((moved[0], row[moved[0]]))
@@ -254,7 +254,7 @@ def check_choice(result, calls: list[Tensor], table: Tensor, gradients: Tensor, 
     best = min(costs)
     known = step_mistakes(calls, table, suffix, gradients)
     numbers = isinstance(loss, float) or (isinstance(loss, Tensor) and loss.ndim == 0)
-    expect_true(numbers, f"{what}: the loss should be one number, got {loss!r}.")
+    expect_true(numbers, f"{what}: the loss should be one number, got {describe(loss)}.")
     right = abs(prices(table, row[None])[0] - best) < 1e-5 if 0 <= int(row.min()) and int(row.max()) < V else False
     stays = own > best + 1e-9 or torch.equal(row, suffix)
     if not (right and stays and abs(float(loss) - best) < 1e-4):
@@ -276,7 +276,7 @@ def surface(seed: int) -> tuple[Tensor, Tensor, Tensor]:
 @exercise("gcg_step", "the best of all rows, priced in one call")
 def test_gcg_step(handle, seed):
     table, gradients, suffix = surface(seed)
-    settings = {"count": 24, "topk": 6}
+    settings = {"count": 30, "topk": 6}
     check_step(handle, table, gradients, suffix, seed, "the step", **settings)
     suffix[suffix == 16], suffix[suffix == 0] = 5, 4
     table[torch.arange(S), suffix] = 0.5
@@ -302,3 +302,6 @@ def test_gcg_step_defaults(handle, seed):
     )
     expect_true(torch.equal(first, again), "the same seed prices other rows: pass the generator on.")
     expect_true(not torch.equal(first, other), "another seed prices the same rows: pass the generator on.")
+    best = short_lists(gradients, suffix, 10, ())
+    far = [v for s, v in changes(first[(first != suffix).any(1)], suffix, 64, (), "the rows") if v not in best[s]]
+    expect_true(far, "topk is smaller than 16 if it is left out: only the best tokens of each place come up.")

@@ -171,3 +171,9 @@ def suffix_only(suffix, gradients, losses, generator, count=64, topk=16, forbidd
 def all_losses(suffix, gradients, losses, generator, count=64, topk=16, forbidden=()):
     rows, found = priced(suffix, gradients, losses, generator, count, topk, forbidden)
     return rows[found.argmin()], found
+
+
+@mutant("gcg_step", names="if it is left out")
+def smaller_topk(suffix, gradients, losses, generator, count=64, topk=8, forbidden=()):
+    rows, found = priced(suffix, gradients, losses, generator, count, topk, forbidden)
+    return rows[found.argmin()], found.min().item()
