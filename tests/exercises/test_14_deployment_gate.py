@@ -134,7 +134,7 @@ def decisions(p: dict[str, float], alpha: float) -> dict[str, list[str]]:
             holm({name: 1 - value for name, value in p.items()}, alpha)
         ),
         "the p are multiplied by what is left, and alpha is divided by it as well: one of both is enough.": (
-            holm({name: min(1.0, (M - i) * p[name]) for i, name in enumerate(order)}, alpha)
+            kept(holm({name: min(1.0, (M - i) * p[name]) for i, name in enumerate(order)}, alpha))
         ),
         "nothing ever counts as regressed.": [],
         "alpha is 0.05, whatever is passed.": holm(p, 0.05),
@@ -231,6 +231,7 @@ CASES: list[Case] = [
     ({"truth": 0.6, "safe": 0.3, "kind": 0.45, "calm": 0.95}, 0.05),
     ({"truth": 0.9999, "safe": 0.97, "kind": 0.9}, 0.05),
     ({"truth": 0.012, "safe": 0.028, "kind": 0.09}, 0.05),
+    ({"truth": 0.3, "safe": 0.004, "kind": 0.6}, 0.05),
     ({"truth": 0.0001, "safe": 0.001, "kind": 0.00001}, 0.01),
     ({"truth": 0.2, "safe": 0.004, "kind": 0.011, "calm": 0.3, "brief": 0.012, "just": 0.8}, 0.05),
     ({"truth": 0.0127, "safe": 0.3, "kind": 0.5, "calm": 0.6}, 0.05),
