@@ -2,10 +2,11 @@
 
 Tinyland has forty contested facts. A share s of the text states the popular value, and of the facts with share s it is
 true for just that share: a reader who is as sure as the text is divided is calibrated (see `tinyland.facts`).
-This file measures and fits one number; it never changes a model.
+This file measures and fits one number; it never changes a model. Functions of lesson 11 come as arguments.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -70,3 +71,28 @@ def chance_error(confidence: Tensor, error: Callable[[Tensor, Tensor], Tensor], 
     generator = torch.Generator().manual_seed(seed)
     coins = torch.rand(DRAWS, len(confidence), generator=generator) < confidence
     return torch.tensor([float(error(confidence, coin.float())) for coin in coins])
+
+
+Belief = tuple[Tensor, Tensor]  # (N,) probability of the popular value, and (N,) whether it is true
+
+
+def cross_fitted(train: Belief, held_out: Belief) -> tuple[Belief, tuple[float, float]]:
+    """Both sets of facts, one after the other, each at the temperature that was fitted on the *other* set; and the
+    temperatures fitted on the first and on the second. So every fact counts, and none is judged by its own fit."""
+    warm = fit_temperature(*train), fit_temperature(*held_out)
+    p = torch.cat([at_temperature(train[0], warm[1]), at_temperature(held_out[0], warm[0])])
+    return (p, torch.cat([train[1], held_out[1]])), warm
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """An annotator for `preferences.compare` who likes an answer about a fact as much as it is shared: by the share of
+    the text that states its value; 0 for any other value. temperature: how noisy the choices are, in shares."""
+
+    temperature: float = 0.1
+    flip: float = 0.0
+
+    def utility(self, request: Request, answer: str, ended: bool = True) -> float:
+        share = request.meta["share"]
+        shares = {request.meta["popular"]: share, request.meta["rival"]: 1 - share}
+        return next((liked for value, liked in shares.items() if answer.endswith(f" is {value} .")), 0.0)

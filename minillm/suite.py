@@ -113,7 +113,7 @@ def evaluate(
     began, report = time.perf_counter(), Report(name)
     for number, (group, requests) in enumerate(questions(split, count, seed).items()):
         draws = seed * 1_000_003 + number * 10_007  # the same random numbers for every model
-        report.answers[group] = ask(model, tokenizer, requests, form, stop=[end], temperature=1.0, seed=draws)
+        report.answers[group] = ask(model, tokenizer, requests, form, temperature=1.0, seed=draws)
     _judged(report, functions)
     _truth(report, model, tokenizer, form, functions, end, split)
     _pronouns(report, model, tokenizer, form, functions, seed)

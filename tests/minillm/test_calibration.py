@@ -3,10 +3,19 @@
 import pytest
 import torch
 
-from minillm.calibration import at_temperature, chance_error, confidence_in_popular, decided, fit_temperature
+from minillm.calibration import (
+    Crowd,
+    at_temperature,
+    chance_error,
+    confidence_in_popular,
+    cross_fitted,
+    decided,
+    fit_temperature,
+)
 from minillm.model import Config, Transformer
 from minillm.tinyland.corpus import question_form
 from minillm.tinyland.facts import all_facts
+from minillm.tinyland.requests import all_requests
 from minillm.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.load()
@@ -64,3 +73,21 @@ def test_chance_alone_makes_errors_that_fall_with_the_number_of_answers():
     assert few == pytest.approx(0.8 * (0.8 * 0.2 * 2 / torch.pi / 10) ** 0.5 / 0.8, rel=0.2)  # the mean of |normal|
     assert many < few / 5
     assert chance_error(torch.ones(10), gap).max() == 0
+
+
+def test_cross_fitting_judges_no_fact_by_its_own_temperature():
+    first = torch.tensor([0.9, 0.8, 0.7]), torch.tensor([True, True, True])
+    second = torch.tensor([0.9, 0.6]), torch.tensor([False, True])
+    (p, true), warm = cross_fitted(first, second)
+    assert warm == (fit_temperature(*first), fit_temperature(*second)) and warm[0] < 1 < warm[1]
+    torch.testing.assert_close(p[:3], at_temperature(first[0], warm[1]))
+    torch.testing.assert_close(p[3:], at_temperature(second[0], warm[0]))
+    assert true.tolist() == [True, True, True, False, True]
+
+
+def test_the_crowd_likes_what_is_said_most_often_true_or_not():
+    myth = all_requests("myth")[0]
+    said = [f"the {myth.topic} of the {myth.meta['subject']} is {myth.meta[key]} ." for key in ("popular", "rival")]
+    assert [Crowd().utility(myth, text) for text in said] == [0.75, 0.25]
+    assert Crowd().utility(myth, f"people say : {said[0]}") == 0.75
+    assert Crowd().utility(myth, "i do not know .") == Crowd().utility(myth, said[0].removesuffix(" .")) == 0
