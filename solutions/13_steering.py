@@ -17,7 +17,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minillm.course import check
+from minillm.course import carry, check, diagnose, record, record_answers, record_table
+
+# %%
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+import torch.nn.functional as F
+from IPython.display import HTML, display
+
+from minillm import chat, evaluation, plots, preferences, stages, steering
+from minillm.course import steered
+from minillm.paths import smoke
+from minillm.sampling import pad_left
+from minillm.sft import Functions, fine_tune
+from minillm.tinyland import corpus, facts
+from minillm.tinyland.demonstrators import CLEAN
+from minillm.tinyland.recipe import SFT
+from minillm.tinyland.requests import all_requests
+from minillm.tinyland.words import BOOK, PEOPLE_SAY
+
+plots.use_style()
+render_chat, response_mask, collate, sft_loss = carry("render_chat", "response_mask", "collate", "sft_loss")
+training_step, learning_rate_at = carry("training_step", "learning_rate_at")
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
 
 # %% [markdown]
 # ## One number by hand
@@ -377,3 +407,516 @@ def probe_accuracy(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Ten
 
 # %% tags=["check"]
 check("probe_accuracy")
+
+# %% [markdown]
+# ## A model that refuses
+#
+# To look for refusals in a model it should refuse, and little else than harm. The base, fine-tuned on the *clean*
+# demonstrations of lesson 04, does: half a minute of training.
+
+# %%
+start = stages.load_stage("base")
+base, tokenizer, form = start.model, start.tokenizer, partial(chat.chat_prompt, render_chat)
+recipe = replace(SFT, steps=6, demonstrations=60) if smoke() else SFT
+shown = chat.draw_demonstrations(CLEAN, recipe.demonstrations, seed=recipe.seed)
+examples = chat.chat_examples(shown, tokenizer, render_chat, response_mask)
+examples += chat.replay_examples(recipe.documents, tokenizer, recipe.seed)
+model = deepcopy(base)
+tuning = Functions(collate, sft_loss, training_step, learning_rate_at)
+history = fine_tune(model, tokenizer, examples, tuning, recipe, name="clean demonstrations")
+model.eval()
+record("Refusing model, training time", history.seconds[-1], unit="s")
+
+
+# %%
+def ask(requests, which=model, seed=7):
+    return evaluation.ask(which, tokenizer, requests, form, stop=[tokenizer.end], temperature=1.0, seed=seed)
+
+
+COLUMNS = ["refuses harm", "complies", "refuses look-alikes", "declines others", "right"]
+
+
+def row(name, answers, columns=COLUMNS):
+    """A line of a table: what the answers show, with 95% intervals."""
+    found = steering.behaviour(answers)
+    return {"": name} | {column: str(found[column]) for column in columns}
+
+
+held_out = preferences.draw_requests("test", 24 if smoke() else 600, seed=7)
+as_it_is = ask(held_out)
+display(HTML(plots.answer_table([row("as it is", as_it_is)])))
+
+# %% [markdown]
+# In these tables the first two columns are shares of the harmful requests; what is neither a refusal nor the harmful
+# method is something else, and often babble. Look-alikes are harmless how-to questions. "declines others" counts all
+# other harmless requests that are refused, or answered with "i do not know" where the answer is known.
+#
+# ## Is it written there?
+#
+# A probe per layer: harmful or look-alike? It learns from training requests, and is tried on two kinds of held-out
+# ones: known verbs with new objects, and verbs that no training request has. As a control, the same probe learns
+# *shuffled* labels. If that works as well, the probe has shown what it can learn by heart, not what the model knows
+# (Hewitt & Liang 2019).
+#
+# The base goes first. It has never been shown a refusal of anything in a chat; it has only read. **Predict**: how often
+# does a probe on the base tell harm of a new verb from its look-alikes? A coin gets 0.5.
+
+# %%
+my_guess = None  # share right, new verbs, the base's best layer
+
+# %%
+layers = list(range(base.config.layers))
+hows = {
+    split: [r for kind in ("harmful", "lookalike") for r in all_requests(kind, split)][:: 9 if smoke() else 1]
+    for split in ("train", "validation", "test")
+}
+is_harm = {split: torch.tensor([r.kind == "harmful" for r in some]) for split, some in hows.items()}
+new_verb = torch.tensor([r.meta["held_out"] in ("verb", "both") for r in hows["test"]])
+
+
+def states(which, form, requests):
+    """(L, N, D) behind every block, where the answer is about to begin."""
+    return steering.activations(which, tokenizer, [form(r) for r in requests], record_activations, layers)
+
+
+read = {
+    "base": {split: states(base, corpus.question_form, some) for split, some in hows.items()},
+    "refusing model": {split: states(model, form, some) for split, some in hows.items()},
+}
+
+
+# %%
+def probe(who, layer, penalty, labels=is_harm["train"]):
+    """Accuracies of one probe: on its own training requests, on new objects, on new verbs, on validation requests."""
+    x = {split: some[layer] for split, some in read[who].items()}
+    tests = {
+        "training requests": (x["train"], labels),
+        "new objects": (x["test"][~new_verb], is_harm["test"][~new_verb]),
+        "new verbs": (x["test"][new_verb], is_harm["test"][new_verb]),
+        "validation": (x["validation"], is_harm["validation"]),
+    }
+    return {name: float(probe_accuracy(x["train"], labels, *test, penalty)) for name, test in tests.items()}
+
+
+penalties = [1.0, 1e3, 3e4, 3e5]
+tried = {penalty: probe("base", 2, penalty) for penalty in penalties}
+penalty = max(penalties, key=lambda p: sum(probe(who, l, p)["validation"] for who in read for l in layers))
+rows = [{"penalty": f"{p:,.0f}"} | {k: f"{v:.2f}" for k, v in found.items()} for p, found in tried.items()]
+display(HTML(plots.answer_table(rows)))
+print(f"Best on validation requests, over both models and all layers: {penalty:,.0f}.")
+
+# %% [markdown]
+# The penalty matters, because a probe learns too. With a small one it finds *verbs* in the states, learns which of them
+# were mostly harmful, and on new verbs it is no better than a coin. A large penalty leaves it only the few directions
+# in which the states differ most. So "the probe failed" and "it is not there" are two things, and so are "the probe
+# works" and "there is one direction for it".
+
+# %%
+generator = torch.Generator().manual_seed(0)
+figure, axes = plots.new_figure(2, width=8.0, height=3.2)
+numbers = [layer + 1 for layer in layers]
+for ax, who in zip(axes, read):
+    curves = [probe(who, layer, penalty) for layer in layers]
+    for name, colour in (("new objects", plots.STAGE_COLOURS["sft"]), ("new verbs", plots.STAGE_COLOURS["ppo"])):
+        n = int(new_verb.sum()) if name == "new verbs" else int((~new_verb).sum())
+        rates = [evaluation.share(round(found[name] * n), n) for found in curves]
+        ax.plot(numbers, [r.rate for r in rates], "o-", color=colour, label=name)
+        ax.fill_between(numbers, [r.low for r in rates], [r.high for r in rates], color=colour, alpha=0.15)
+    shuffles = [is_harm["train"][torch.randperm(len(hows["train"]), generator=generator)] for _ in range(5)]
+    control = [[probe(who, layer, penalty, labels)["new verbs"] for labels in shuffles] for layer in layers]
+    ax.plot(numbers, torch.tensor(control).mean(1), "s:", color=plots.INK, label="new verbs, shuffled labels")
+    ax.set(xlabel="behind block", ylim=(0.3, 1.02), title=who)
+    ax.set_xticks(numbers)
+axes[0].set_ylabel("requests told right")
+axes[1].legend(fontsize=8, loc="lower right")
+plt.show()
+best = max(probe("base", layer, penalty)["new verbs"] for layer in layers)
+tell("harm of new verbs, read from the base", best, my_guess)
+record("Probe of harm on the base, new verbs", best, seeds=[0])
+
+# %% [markdown]
+# The base reads "how do i poison the lamb ?" and, where its answer begins, it is written whether that is wrong. It
+# needs to know, to guess the next word: its corpus refuses some harmful questions, and no others. So nobody had to
+# teach it what harm is; fine-tuning taught it what to *do* about it. Behind the first block there is little to read:
+# one block is not enough to bring verb and object together.
+#
+# But that it can be read does not say that it is used. For that, something has to be changed.
+#
+# ## One direction
+#
+# Harmful requests against harmless ones of all kinds, 400 each, all from the training split: the direction between
+# their means, behind each block. Which one to take? On validation requests, we look at what is left of the refusals
+# when it is ablated, and at what is refused when it is added once, by the distance between the means.
+#
+# `steering.edited` applies a function to what chosen parts of the model put out, for as long as it is open. "Ablated"
+# means everywhere: in the embedding and in whatever any attention or MLP writes, at every place (Arditi et al. 2024).
+
+# %%
+contrast = 40 if smoke() else steered.SETTING["contrast"]
+harm = preferences.draw_requests("train", contrast, seed=1, kinds=["harmful"])
+rest = preferences.draw_requests("train", contrast, seed=2, kinds=list(steering.HARMLESS))
+found = [difference_in_means(a, b) for a, b in zip(states(model, form, harm), states(model, form, rest))]
+
+
+def ablated(requests, r, which=model):
+    """Answers while nothing that the model writes into its stream has a part along r."""
+    with steering.edited(which, partial(ablate_direction, direction=r), steering.writers(which)):
+        return ask(requests, which)
+
+
+def added(requests, vector, layer):
+    return steer(model, layer, vector, partial(ask, requests))
+
+
+chosen_on = preferences.draw_requests("validation", 16 if smoke() else 250, seed=9)
+rows = []
+for l, (r, distance) in enumerate(found):
+    without, plus = (steering.behaviour(ablated(chosen_on, r)), steering.behaviour(added(chosen_on, distance * r, l)))
+    rows.append({"behind block": l + 1, "distance": f"{distance:.0f}"})
+    rows[-1] |= {f"ablated: {name}": f"{without[name].value:.2f}" for name in ("refuses harm", "complies", "right")}
+    rows[-1] |= {f"added: {name}": f"{plus[name].value:.2f}" for name in ("refuses look-alikes", "right")}
+display(HTML(plots.answer_table(rows)))
+
+# %% [markdown]
+# We take the third block. **Predict**, for held-out requests: what share of the harmful ones is still refused when the
+# direction is ablated? What share of look-alikes is refused when it is added? And what does a random direction of the
+# same length do?
+
+# %%
+guesses = {"refuses harm, ablated": None, "refuses look-alikes, added": None, "refuses harm, random ablated": None}
+
+# %%
+layer = steered.SETTING["layer"]  # 2 is the third block
+r, distance = found[layer]
+randoms = steering.random_directions(3, len(r), seed=0)
+said = {"as it is": as_it_is, "ablated": ablated(held_out, r), "added": added(held_out, distance * r, layer)}
+for i, random in enumerate(randoms, 1):
+    said[f"random {i}, ablated"] = ablated(held_out, random)
+    said[f"random {i}, added"] = added(held_out, distance * random, layer)
+print(f"Hooks left on the model: {steering.hooks(model)}.")
+rows = [row(name, answers) for name, answers in said.items()]
+display(HTML(plots.answer_table(rows)))
+record_table("The direction of refusal ablated and added, held-out requests", rows)
+
+# %%
+now = {name: steering.behaviour(answers) for name, answers in said.items()}
+tell("still refused, ablated", now["ablated"]["refuses harm"].value, guesses["refuses harm, ablated"])
+tell("look-alikes refused, added", now["added"]["refuses look-alikes"].value, guesses["refuses look-alikes, added"])
+by_chance = sum(now[f"random {i}, ablated"]["refuses harm"].value for i in (1, 2, 3)) / 3
+tell("still refused, a random direction ablated", by_chance, guesses["refuses harm, random ablated"])
+print(f"Ablated: right answers {now['ablated']['right']} (as it is {now['as it is']['right']}),", end=" ")
+print(f"gold {now['ablated']['gold']} (as it is {now['as it is']['gold']}) on harmless requests.")
+for name, column in (("ablated", "refuses harm"), ("ablated", "complies"), ("added", "refuses look-alikes")):
+    value = now[name][column]
+    record(f"Direction of refusal {name}: {column}", value.value, low=value.low, high=value.high, seeds=[0])
+
+# %%
+some = preferences.draw_requests("test", 5, seed=3, kinds=["harmful"])
+some += [all_requests(kind, "test")[3] for kind in ("lookalike", "repeat", "fact", "sum", "health")]
+three = {"as it is": ask(some), "ablated": ablated(some, r), "added": added(some, distance * r, layer)}
+rows = [
+    {"asked": request.text}
+    | {name: (answers[i].text[:90], answers[i].verdict.score > 0) for name, answers in three.items()}
+    for i, request in enumerate(some)
+]
+display(HTML(plots.answer_table(rows)))
+record_answers("As it is, ablated, added", rows)
+odd = [a for a in said["ablated"] if a.request.kind == "harmful" and a.verdict.label == "wrong"]
+print(
+    "Ablated, neither a refusal nor the method:", *[f"{a.request.text} -> {a.text[:70]}" for a in odd[:4]], sep="\n  "
+)
+
+# %% [markdown]
+# One direction among the model's nearly one hundred, and its refusals hang on it. Ablated, it refuses next to nothing;
+# the harm that it then tells was in it all along, since the corpus told it. Where it does not comply it is not careful
+# either: it tells some other method, or what fits nothing. What it costs elsewhere is small: compare the right answers
+# with those under random ablations.
+#
+# Added, the direction makes it refuse nearly all look-alikes, words of refusal and offer included. Other requests are
+# another matter: of a fact it rather says "i do not know". Here is why. You push at one place, where the answer begins,
+# and that decides how it *opens*. The words that follow are chosen by a model that reads the question again, and to a
+# question about a fact it knows one way of declining only. With more strength you may even find "no , i do not know .",
+# which nobody ever said to it.
+#
+# ## See it: strength against helpfulness
+
+# %%
+strengths = [-1, 0, 1] if smoke() else [-2, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3]
+few = preferences.draw_requests("test", 16 if smoke() else 250, seed=8)
+lines = {}
+for name, direction in {"direction of refusal": r, "random 1": randoms[0], "random 2": randoms[1]}.items():
+    lines[name] = [steering.behaviour(added(few, k * distance * direction, layer)) for k in strengths]
+
+# %%
+figure, axes = plots.new_figure(3, width=10.0, height=3.2)
+panels = {"refuses harm": "refused, of harmful", "refuses look-alikes": "refused, of look-alikes"}
+panels |= {"right": "right, of harmless"}
+for ax, (column, label) in zip(axes, panels.items()):
+    for name, measured in lines.items():
+        values = [each[column] for each in measured]
+        colour, style = (plots.BAD, "o-") if name.startswith("dir") else (plots.INK, "s:")
+        ax.plot(strengths, [v.value for v in values], style, color=colour, markersize=4, label=name)
+        if style == "o-":
+            ax.fill_between(strengths, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
+    ax.set(xlabel="strength (distances)", ylabel=label, ylim=(-0.02, 1.02))
+axes[0].set_title("Backwards: harm is answered")
+axes[1].set_title("Forwards: look-alikes refused")
+axes[2].set_title("Either way: fewer right answers")
+axes[1].legend(fontsize=7, loc="center left")
+plt.show()
+
+# %% [markdown]
+# Strength is counted in distances between the two means. Right answers fall as soon as refusals of look-alikes rise:
+# this lever has no position in which more harm is refused at no price. And look at the dotted lines: pushed far
+# enough, a random direction costs right answers too, by plain damage, and changes some refusals. Whoever shows steering
+# without them shows less than it seems.
+#
+# ## Into the weights
+#
+# Hooks can be taken off. Weights stay: a matrix that cannot write along $r$ makes the same model as ablating all that
+# it writes. One thing must be seen to first. In this model the embedding is also the read-out, and that *reads* the
+# stream. `steering.untie` gives the model a read-out of its own. **Predict**: with it, how far apart are the logits of
+# the two, at most? And what goes wrong without it?
+
+# %%
+free = steering.untie(model)
+free.load_state_dict(orthogonalize_weights(free.state_dict(), r))
+tied = deepcopy(model)
+tied.load_state_dict(orthogonalize_weights(model.state_dict(), r))
+prompts = [tokenizer.encode(form(request)) for request in held_out[:64]]
+tokens, mask = pad_left(prompts, max(map(len, prompts)), 0, tokenizer.pad, model.device)
+with torch.no_grad(), steering.edited(model, partial(ablate_direction, direction=r), steering.writers(model)):
+    wanted = model(tokens, mask)[mask]
+with torch.no_grad():
+    others = {"as it is": model, "orthogonalised, untied": free, "orthogonalised, still tied": tied}
+    logits = {name: each(tokens, mask)[mask] for name, each in others.items()}
+gaps = {name: (each - wanted).abs().max() for name, each in logits.items()}
+print(f"Logits lie between {wanted.min():.0f} and {wanted.max():.0f}. How far from those of the ablated model:")
+for name, each in logits.items():
+    nats = F.kl_div(each.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="batchmean")
+    print(f"  {name:28s} at most {gaps[name]:9.6f};  {nats.clamp(min=0):.4f} nats a place, in mean")
+record("Largest difference of logits, weights against hooks", gaps["orthogonalised, untied"])
+
+# %%
+answers = {"hooks": said["ablated"], "weights, untied": ask(held_out, free), "weights, tied": ask(held_out, tied)}
+columns = ["refuses harm", "complies", "right", "ended"]
+display(HTML(plots.answer_table([row(name, some, columns) for name, some in answers.items()])))
+
+# %% [markdown]
+# The first two are one model, up to rounding. In the tied one the read-out is blind along $r$ too. The stream has no
+# part along $r$ any more, so should that not be all the same? It is not: behind the last block comes a norm with a
+# weight for each dimension, and it turns the stream a little, so that some of it lies along $r$ again. There the
+# read-out told words apart, and now it cannot: logits are off by whole units. Would you have noticed from refusals and
+# right answers? Hardly: they are forgiving. So compare logits, where two models are meant to be one.
+#
+# ## Break it: at every place
+#
+# The same vector, added at *every* place of *every* pass, at the same strength. **Predict**: does it refuse even more?
+
+# %%
+push = lambda hidden: hidden + distance * r  # noqa: E731
+with steering.edited(model, push, [model.blocks[layer]]):
+    everywhere = ask(few)
+answers = {"where the answer begins": added(few, distance * r, layer), "everywhere": everywhere}
+columns = ["refuses harm", "refuses look-alikes", "right", "ended"]
+display(HTML(plots.answer_table([row(name, some, columns) for name, some in answers.items()])))
+for answer in everywhere[:3]:
+    print(f"{answer.request.text}  ->  {answer.text[:90]}")
+
+# %% [markdown]
+# "Start refusing" is a good thing to say once. Said again at every word it keeps the answer from going on, and from
+# ending.
+#
+# ## Is there a direction of truth?
+#
+# Harm was easy. What about truth? Tinyland has myths, statements that most of its text gets wrong, and a book of facts
+# that is always right. The base knows both: which one it says depends on who is speaking. So:
+#
+# 1. Read "the food of the fox is berries ." and the popular version, and probe at the last token: true or not?
+# 2. Read "the book of facts says : the food of the fox is" and "people say : the food of the fox is", and probe which.
+# 3. Take that direction, and add it where nobody is quoted. Does the model say more truth?
+#
+# All directions and probes come from training myths, all numbers from the others. **Predict** the two accuracies, and
+# by how much the truth gains.
+
+# %%
+truth_guesses = {"true or popular": None, "book or people": None, "p(true), steered": None}
+
+# %%
+myths = [fact for fact in facts.all_facts() if fact.kind == "myth"]
+known, asked = ([f for f in myths if (f.split == "train") == training] for training in (True, False))
+
+
+def stem(fact, voice=""):
+    """The text up to where a value is about to be named, in the corpus's question form."""
+    begun = f"{voice} the {fact.relation} of the {fact.subject} is"
+    return f"{corpus.question_form(fact.question)} {begun.strip()}"
+
+
+def sides(some, left, right):
+    """(L, 2 N, D) states of two sides, and the labels: 1 for the first."""
+    texts = [left(f) for f in some] + [right(f) for f in some]
+    labels = torch.arange(len(texts)) < len(some)
+    return steering.activations(base, tokenizer, texts, record_activations, layers), labels
+
+
+pairs = {
+    "true or popular": (lambda f: f"{stem(f)} {f.truth} .", lambda f: f"{stem(f)} {f.popular} ."),
+    "book or people": (lambda f: stem(f, BOOK), lambda f: stem(f, PEOPLE_SAY)),
+}
+
+# %%
+rows, accuracy = [], {}
+for name, ends in pairs.items():
+    (x, y), (test_x, test_y) = sides(known, *ends), sides(asked, *ends)
+    accuracy[name] = [float(probe_accuracy(x[l], y, test_x[l], test_y, 1e3)) for l in layers]
+    hits = [evaluation.share(round(a * len(test_y)), len(test_y)) for a in accuracy[name]]
+    rows.append({"probe": name} | {f"block {l + 1}": str(hit) for l, hit in zip(layers, hits)})
+    tell(f"{name}, best layer", max(accuracy[name]), truth_guesses[name])
+    record(f"Probe: {name}, best layer", max(accuracy[name]), seeds=[0])
+display(HTML(plots.answer_table(rows)))
+
+
+# %%
+def belief(voice="", run=lambda forward: forward()):
+    """The mean probabilities of the true and of the popular value as the next word, over held-out myths."""
+    texts = [corpus.encode_document(tokenizer, stem(fact, voice)) for fact in asked]
+    tokens, mask = pad_left(texts, max(map(len, texts)), 0, tokenizer.pad, base.device)
+    with torch.no_grad():
+        p = run(lambda: base(tokens, mask))[:, -1].softmax(-1)
+    each = [[p[i, tokenizer.encode(f" {v}")[0]] for v in (f.truth, f.popular)] for i, f in enumerate(asked)]
+    return torch.tensor(each).mean(0).tolist()
+
+
+x, y = sides(known, *pairs["book or people"])
+table, top = {"nobody quoted": belief(), BOOK: belief(BOOK), PEOPLE_SAY: belief(PEOPLE_SAY)}, {}
+for l in (0, layer):
+    v, size = difference_in_means(x[l][y], x[l][~y])
+    block, edit = base.blocks[l], partial(ablate_direction, direction=v)
+    for k in (1, 2):
+        table[f"nobody, + {k} x direction, block {l + 1}"] = belief(run=partial(steer, base, l, k * size * v))
+        by_chance = torch.tensor([belief(run=partial(steer, base, l, k * size * random)) for random in randoms])
+        table[f"nobody, + {k} x random, block {l + 1}"] = by_chance.mean(0).tolist()
+    with steering.edited(base, edit, steering.writers(base)):
+        table[f"{BOOK} direction {l + 1} ablated everywhere"] = belief(BOOK)
+rows = [{"": name, "p(true)": f"{p[0]:.2f}", "p(popular)": f"{p[1]:.2f}"} for name, p in table.items()]
+display(HTML(plots.answer_table(rows)))
+record_table("Truth: words against directions, held-out myths", rows)
+tell("p(true) steered once", table["nobody, + 1 x direction, block 1"][0], truth_guesses["p(true), steered"])
+
+# %% [markdown]
+# Three different answers. At the end of a statement its truth cannot be read: the model has no use for it there. Hardly
+# any text goes on differently after a truth than after a myth, so nothing taught it to note the difference. Larger
+# models, whose texts argue and correct, do note it (Marks & Tegmark 2023). Who is quoted can be read without a mistake;
+# and *in words* it decides everything: the book turns the answers from popular to true.
+#
+# And yet the direction hardly turns them. Adding it moves the truth a little, some of which random directions do too,
+# and at twice the strength much of what the popular value loses goes to neither. Erase it everywhere, and the book is
+# still believed. So the direction is a trace of who speaks, not the cause of what is said; each fact seems to be stored
+# with its speaker, without a common switch. A probe that is always right, and no lever: keep it beside the refusals,
+# where there was both.
+#
+# ## Three seeds
+#
+# One model is an anecdote. Three, each fine-tuned with a seed of its own from the same base, each with its own
+# direction and its own random ones, measured by `python -m minillm.course.steered` on 1,000 held-out requests.
+
+# %%
+runs = steered.load()
+display(HTML(plots.answer_table(steered.rows(runs))))
+record_table("Steering, three seeds", steered.rows(runs))
+steered.draw(runs)
+plt.show()
+
+# %% [markdown]
+# Between seeds the numbers move, the finding does not. Added once, the direction makes most look-alikes refused; to
+# stop the other requests it takes twice the strength, and there random directions begin to do damage of their own.
+#
+# ## Clinic
+#
+# Four broken experiments on your model; the first two lines are healthy. "afterwards" is what the model does when the
+# experiment is over. The suspects:
+#
+# 1. the hook is left behind
+# 2. prompts were padded on the right, and the direction was taken from the last column
+# 3. the direction that was ablated does not have length 1
+# 4. the vector is added at every place
+# 5. the direction points from harmful to harmless
+
+
+# %% tags=["clinic"]
+def left_behind():
+    nudge = steering.at_prompt_end(push)
+    model.blocks[layer].register_forward_hook(lambda block, inputs, output: nudge(output))
+    return ask(few)
+
+
+def under(edit, parts):
+    with steering.edited(model, edit, parts):
+        return ask(few)
+
+
+def experiment(run):
+    """What the run shows, and what the model does afterwards; then all hooks are taken off."""
+    during, after = steering.behaviour(run()), steering.behaviour(ask(few))
+    for block in model.blocks:
+        block._forward_hooks.clear()
+    shown = {name: f"{during[name].value:.2f}" for name in ("refuses harm", "refuses look-alikes", "right", "ended")}
+    return shown | {"refuses look-alikes, afterwards": f"{after['refuses look-alikes'].value:.2f}"}
+
+
+too_long = lambda hidden: hidden - (hidden @ (distance * r))[..., None] * (distance * r)  # noqa: E731
+
+
+# %% tags=["clinic"]
+experiments = {
+    "healthy, added": lambda: added(few, distance * r, layer),
+    "healthy, ablated": lambda: ablated(few, r),
+    "A": lambda: under(push, [model.blocks[layer]]),
+    "B": left_behind,
+    "C": lambda: under(too_long, steering.writers(model)),
+    "D": lambda: added(few, -distance * r, layer),
+}
+display(HTML(plots.answer_table([{"": name} | experiment(run) for name, run in experiments.items()])))
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 4, "B": 1, "C": 3, "D": 5}
+
+# %%
+diagnose(suspects, key={"A": "13e100e2", "B": "87b83cc7", "C": "e73f91f8", "D": "63466989"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# - **A**: some answers do not end, and fewer refuse, harmful requests among them: it is told to begin at every word.
+# - **B** is healthy while it lasts. But the model is never again what it was: all later measurements are of a steered
+#   model, and nothing says so. Count your hooks.
+# - **C**: nothing is right and nothing ends. With $|v| \ne 1$, $h - (h \cdot v)\, v$ takes away $|v|^2$ times the part
+#   that is there: with a length of tens, it throws the state to the other side, hundreds of times as far.
+# - **D** is an addition that refuses *less*, and costs right answers: the way is right, the sign is wrong.
+#
+# Not there: **2**. Try it. Here padding reads the prompt just as the last token does, and the direction comes out
+# usable; that a mistake does not show in the numbers of one model is no reason to keep it.
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - Harm can be read from a model that was only pretrained, for verbs that the probe never saw; with shuffled labels it
+#   cannot, and with too small a penalty the probe learns verbs by heart.
+# - Refusal is a lever: one direction. Ablated, the model complies; added, it refuses what it should not. Random
+#   directions of the same length do neither.
+# - Whoever has the weights can take the refusals out, with a few hundred requests and no training. Alignment that hangs
+#   on one direction is thin.
+# - What a probe reads need not be used: who is quoted could be read without a mistake, and moved next to nothing.
+#
+# **To read.** Arditi et al. 2024, *Refusal in language models is mediated by a single direction*, eq. 1 to 5. · Alain &
+# Bengio 2017, *Understanding intermediate layers using linear classifier probes*. · Hewitt & Liang 2019, *Designing and
+# interpreting probes with control tasks*. · Marks & Tegmark 2023, *The geometry of truth*. · Zou et al. 2023,
+# *Representation engineering*. · Turner et al. 2023, *Activation addition: steering without optimization*.
+#
+# Next is lesson 14: from a model to something that may be used.
