@@ -39,6 +39,7 @@ from minillm.tinyland.recipe import SFT
 from minillm.tinyland.requests import all_requests
 from minillm.tinyland.words import BOOK, PEOPLE_SAY
 
+# %%
 plots.use_style()
 render_chat, response_mask, collate, sft_loss = carry("render_chat", "response_mask", "collate", "sft_loss")
 training_step, learning_rate_at = carry("training_step", "learning_rate_at")
