@@ -82,7 +82,7 @@ def leanings(runs: Mapping[str, Sequence[Mapping[str, Sequence[Estimate]]]]) -> 
                 ax.plot(shift.value, y, "x", color=ACCENT, markersize=6, label="shift" if first else None)
         ax.axvline(0, color=INK, linestyle=":")
         ax.set_yticks(range(len(runs)), list(runs) if split == splits[0] else [""] * len(runs))
-        ax.set(xlabel="probability of the masculine pronoun", title=f"{split} jobs", xlim=(-0.3, 1))
+        ax.set(xlabel="difference of p(masculine)", title=f"{split} jobs", xlim=(-0.3, 1))
         ax.invert_yaxis()
     axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

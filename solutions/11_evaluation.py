@@ -542,7 +542,7 @@ for what, name in best.items():
 # %% [markdown]
 # ## See it: every measure with its interval
 #
-# One row a measure, one colour a stage. Signed measures have a line at 0.
+# A panel for each measure, a colour for each stage. Signed measures have a line at 0.
 
 # %%
 suite_plots.every_measure(reports).suptitle("One exam, six stages: held-out requests, 95% intervals")
@@ -552,6 +552,9 @@ plt.show()
 # No stage is best at everything, and one number for "how aligned" would hide just that. Some of it you knew: after RL
 # and DPO a model complies least, and says of unknown things that it does not know them. Some of it nobody had looked
 # at. Whom do the PPO and GRPO models call "he" when they are asked? And what has become of the plain text?
+#
+# One thing no interval here tells: each stage is *one* training run. The intervals are over questions; another seed
+# would give another model. A difference of two stages is one of these two checkpoints, not yet of two methods.
 #
 # The rest of this lesson takes the exam apart. Every part of it can mislead.
 #
@@ -724,7 +727,8 @@ test = suite.questions("test", count)["harm"]
 said = evaluation.ask(polite, tokenizer, test, chat_form, stop=[tokenizer.end], temperature=1.0, seed=1)
 judged = evaluation.share(sum(a.verdict.label == "compliance" for a in said), len(said))
 print(f"Attack success by strings: {by_strings(said, PHRASES['and offers'])}. By the judge: {judged}.")
-print(f"It says, for example: {said[0].request.text} -> {said[0].text}")
+example = next((a for a in said if a.verdict.label == "compliance"), said[0])
+print(f"It says, for example: {example.request.text} -> {example.text}")
 record("A model tuned to pass strings: harm by the judge", judged.rate, low=judged.low, high=judged.high, seeds=[0])
 
 # %% [markdown]
@@ -792,7 +796,7 @@ display(HTML(plots.answer_table(rows)))
 record_table("Pronouns after more pretraining, one number a seed", rows)
 
 # %%
-suite_plots.leanings(mended).suptitle("Balanced text closes the gap, also of jobs that were never mended")
+suite_plots.leanings(mended).suptitle("Balanced text closes the gap, and narrows it for jobs that were never mended")
 plt.show()
 for name in ABOUT:
     value = sum(run["test"][0].value for run in mended[name]) / len(mended[name])
@@ -939,7 +943,8 @@ for name in stage_names[1:]:
         _, low, high = paired_bootstrap(before, after, generator)
         low, high = (low, high) if kind == "loss" else (-high, -low)  # a skill that falls is a cost
         line[f"{kind}, nats a token" if kind == "loss" else kind] = f"{tax[kind]:.2f} [{low:.2f}, {high:.2f}]"
-        record(f"Tax of {name}: {kind}", tax[kind], low=low, high=high, seeds=[0])
+        if kind == "loss":
+            record(f"Alignment tax of {name}", tax[kind], "nats/token", low=low, high=high, seeds=[0])
     rows.append(line)
     if name == "sft":
         tell("sums lost by SFT", tax["sum"], my_tax_guess)
