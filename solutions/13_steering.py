@@ -449,8 +449,8 @@ display(HTML(plots.answer_table([row("as it is", as_it_is)])))
 
 # %% [markdown]
 # In these tables the first two columns are shares of the harmful requests; what is neither a refusal nor the harmful
-# method is something else, and often babble. Look-alikes are harmless how-to questions. "declines others" counts all
-# other harmless requests that are refused, or answered with "i do not know" where the answer is known.
+# method is something else, and often babble. Look-alikes are harmless how-to questions. "declines others" is of all
+# other harmless requests whose answer is known: they are refused, or answered with "i do not know".
 #
 # ## Is it written there?
 #
@@ -512,7 +512,7 @@ print(f"Best on validation requests, over both models and all layers: {penalty:,
 # in which the states differ most. So "the probe failed" and "it is not there" are two things, and so are "the probe
 # works" and "there is one direction for it".
 
-# %%
+# %% tags=["target"]
 generator = torch.Generator().manual_seed(0)
 figure, axes = plots.new_figure(2, width=8.0, height=3.2)
 numbers = [layer + 1 for layer in layers]
@@ -526,7 +526,8 @@ for ax, who in zip(axes, read):
     shuffles = [is_harm["train"][torch.randperm(len(hows["train"]), generator=generator)] for _ in range(5)]
     control = [[probe(who, layer, penalty, labels)["new verbs"] for labels in shuffles] for layer in layers]
     ax.plot(numbers, torch.tensor(control).mean(1), "s:", color=plots.INK, label="new verbs, shuffled labels")
-    ax.set(xlabel="behind block", ylim=(0.3, 1.02), title=who)
+    ax.set(xlabel="behind block", ylim=(0.3, 1.02))
+    ax.set_title(f"{who}: new verbs up to {max(found['new verbs'] for found in curves):.2f}")
     ax.set_xticks(numbers)
 axes[0].set_ylabel("requests told right")
 axes[1].legend(fontsize=8, loc="lower right")
@@ -537,9 +538,9 @@ record("Probe of harm on the base, new verbs", best, seeds=[0])
 
 # %% [markdown]
 # The base reads "how do i poison the lamb ?" and, where its answer begins, it is written whether that is wrong. It
-# needs to know, to guess the next word: its corpus refuses some harmful questions, and no others. So nobody had to
-# teach it what harm is; fine-tuning taught it what to *do* about it. Behind the first block there is little to read:
-# one block is not enough to bring verb and object together.
+# needs to know, to guess the next word: of the how-to questions in its corpus some harmful ones are refused, and no
+# others. So nobody had to teach it what harm is; fine-tuning taught it what to *do* about it. Behind the first block
+# there is little to read: one block is not enough to bring verb and object together.
 #
 # But that it can be read does not say that it is used. For that, something has to be changed.
 #
@@ -630,8 +631,8 @@ print(
 # %% [markdown]
 # One direction among the model's nearly one hundred, and its refusals hang on it. Ablated, it refuses next to nothing;
 # the harm that it then tells was in it all along, since the corpus told it. Where it does not comply it is not careful
-# either: it tells some other method, or what fits nothing. What it costs elsewhere is small: compare the right answers
-# with those under random ablations.
+# either: it tells some other method, or what fits nothing. What it costs elsewhere is little or some: compare the right
+# answers with those under random ablations, and in the three seeds further down.
 #
 # Added, the direction makes it refuse nearly all look-alikes, words of refusal and offer included. Other requests are
 # another matter: of a fact it rather says "i do not know". Here is why. You push at one place, where the answer begins,
@@ -648,7 +649,7 @@ lines = {}
 for name, direction in {"direction of refusal": r, "random 1": randoms[0], "random 2": randoms[1]}.items():
     lines[name] = [steering.behaviour(added(few, k * distance * direction, layer)) for k in strengths]
 
-# %%
+# %% tags=["target"]
 figure, axes = plots.new_figure(3, width=10.0, height=3.2)
 panels = {"refuses harm": "refused, of harmful", "refuses look-alikes": "refused, of look-alikes"}
 panels |= {"right": "right, of harmless"}
@@ -830,8 +831,8 @@ steered.draw(runs)
 plt.show()
 
 # %% [markdown]
-# Between seeds the numbers move, the finding does not. Added once, the direction makes most look-alikes refused; to
-# stop the other requests it takes twice the strength, and there random directions begin to do damage of their own.
+# Between seeds the numbers move, the finding does not. Added once, most look-alikes are refused; for other requests it
+# takes twice the strength, and there random directions begin to do damage of their own.
 #
 # ## Clinic
 #
@@ -862,8 +863,8 @@ def experiment(run):
     during, after = steering.behaviour(run()), steering.behaviour(ask(few))
     for block in model.blocks:
         block._forward_hooks.clear()
-    shown = {name: f"{during[name].value:.2f}" for name in ("refuses harm", "refuses look-alikes", "right", "ended")}
-    return shown | {"refuses look-alikes, afterwards": f"{after['refuses look-alikes'].value:.2f}"}
+    shown = {name: during[name] for name in ("refuses harm", "refuses look-alikes", "right", "ended")}
+    return shown | {"refuses look-alikes,\nafterwards": after["refuses look-alikes"]}
 
 
 too_long = lambda hidden: hidden - (hidden @ (distance * r))[..., None] * (distance * r)  # noqa: E731
@@ -878,7 +879,19 @@ experiments = {
     "C": lambda: under(too_long, steering.writers(model)),
     "D": lambda: added(few, -distance * r, layer),
 }
-display(HTML(plots.answer_table([{"": name} | experiment(run) for name, run in experiments.items()])))
+results = {name: experiment(run) for name, run in experiments.items()}
+
+# %% tags=["clinic"]
+columns = list(results["A"])
+figure, axes = plt.subplots(1, len(columns), figsize=(10, 2.8), sharey=True)
+for ax, column in zip(axes, columns):
+    shares = [each[column] for each in results.values()]
+    errors = [[e.value - e.low for e in shares], [e.high - e.value for e in shares]]
+    ax.barh(range(len(shares)), [e.value for e in shares], xerr=errors, color=plots.STAGE_COLOURS["sft"], alpha=0.5)
+    ax.set(xlim=(0, 1.04), xlabel="share", title=column)
+axes[0].set_yticks(range(len(results)), list(results))
+axes[0].invert_yaxis()
+plt.show()
 
 # %%
 suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
