@@ -41,6 +41,7 @@ from minillm.tinyland.words import BOOK, PEOPLE_SAY
 
 # %%
 plots.use_style()
+SFT_COLOUR = plots.STAGE_COLOURS["sft"]
 render_chat, response_mask, collate, sft_loss = carry("render_chat", "response_mask", "collate", "sft_loss")
 training_step, learning_rate_at = carry("training_step", "learning_rate_at")
 
@@ -518,7 +519,7 @@ figure, axes = plots.new_figure(2, width=8.0, height=3.2)
 numbers = [layer + 1 for layer in layers]
 for ax, who in zip(axes, read):
     curves = [probe(who, layer, penalty) for layer in layers]
-    for name, colour in (("new objects", plots.STAGE_COLOURS["sft"]), ("new verbs", plots.STAGE_COLOURS["ppo"])):
+    for name, colour in (("new objects", SFT_COLOUR), ("new verbs", plots.STAGE_COLOURS["ppo"])):
         n = int(new_verb.sum()) if name == "new verbs" else int((~new_verb).sum())
         rates = [evaluation.share(round(found[name] * n), n) for found in curves]
         ax.plot(numbers, [r.rate for r in rates], "o-", color=colour, label=name)
@@ -887,7 +888,7 @@ figure, axes = plt.subplots(1, len(columns), figsize=(10, 2.8), sharey=True)
 for ax, column in zip(axes, columns):
     shares = [each[column] for each in results.values()]
     errors = [[e.value - e.low for e in shares], [e.high - e.value for e in shares]]
-    ax.barh(range(len(shares)), [e.value for e in shares], xerr=errors, color=plots.STAGE_COLOURS["sft"], alpha=0.5)
+    ax.barh(range(len(shares)), [e.value for e in shares], xerr=errors, ecolor=plots.INK, color=SFT_COLOUR, alpha=0.5)
     ax.set(xlim=(0, 1.04), xlabel="share", title=column)
 axes[0].set_yticks(range(len(results)), list(results))
 axes[0].invert_yaxis()
