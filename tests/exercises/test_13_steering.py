@@ -115,8 +115,8 @@ def record_mistakes(prop: Network, tokens: Tensor, layers: list[int], mask: Tens
         "the place is the sum of the mask minus 1, and the model is not told of the mask. See traps 2 and 3.": (
             blind.at(count - 1)
         ),
-        "the first column is taken.": seen.at(0),
         "the first real token is taken, not the last.": seen.at(seen.real.argmax(1)),
+        "the first column is taken.": seen.at(0),
         "the token before the last is taken.": seen.at((seen.last - 1).clamp(min=0)),
         "the states of all real tokens are averaged; the last one is asked for.": seen.averaged(seen.real),
         "the states of all places are averaged, padding included; the last real one is asked for.": (

@@ -102,8 +102,7 @@ def direction_mistakes(p: list[list[float]], n: list[list[float]]) -> tuple[dict
         "the direction is multiplied by its length, not divided by it.": [a * norm(gap) for a in gap],
         "rows are scaled to length 1 before they are averaged, and the difference is not. See trap 3.": scaled,
     }
-    distances = {words: norm(v) for words, v in other.items()}
-    distances |= {
+    distances = {
         "the distance is squared.": norm(gap) ** 2,
         "the distance is that of the direction after it was scaled: always 1. See trap 4.": 1.0,
         "the distance is the sum of absolute differences, not the square root of the sum of squares.": (
@@ -117,7 +116,7 @@ def direction_mistakes(p: list[list[float]], n: list[list[float]]) -> tuple[dict
         ),
         "the distance is the length of the positive mean.": norm(mu),
     }
-    return directions, distances
+    return directions, distances | {words: norm(v) for words, v in other.items()}
 
 
 def check_means(handle, positive: Tensor, negative: Tensor, what: str = "") -> None:
@@ -231,9 +230,6 @@ def ablate_mistakes(hidden: Tensor, direction: Tensor) -> dict:
         "the direction is not scaled to length 1. See trap 1.": made(lambda h: dot(h, d), d),
         "the product is divided by the direction's length once; it holds the direction twice. See trap 1.": (
             made(lambda h: dot(h, d) / size, d)
-        ),
-        "the direction is scaled to length 1 in the product only, not in the part taken away. See trap 1.": (
-            made(lambda h: dot(h, r), d)
         ),
         "the direction is scaled by the square of its length. See trap 1.": (made(lambda h: dot(h, d) / size**4, d)),
         "the direction is divided by the sum of its absolute numbers, not by its length. See trap 1.": (
