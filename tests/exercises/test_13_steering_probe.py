@@ -138,6 +138,8 @@ def mistakes_of(c: Case) -> dict[str, float]:
         return share(read(w, shifted(x, mean(test)), sum(target) / len(target)), t)
 
     made: dict[str, Callable[[], float]] = {
+        "the larger class of the training rows is always guessed.": lambda: scored([0.0] * len(m)),
+        "label 1 is guessed always.": lambda: scored([0.0] * len(m), shift=1.0),
         "the probe is scored on the rows it was fitted on. See trap 1.": lambda: share(read(fit(X, t, lam), X), t),
         "the test rows are fitted too. See trap 1.": together,
         "the probe is fitted on the test rows and scored on the training rows. See trap 1.": exchanged,
@@ -176,8 +178,6 @@ def mistakes_of(c: Case) -> dict[str, float]:
         "b is missing. See trap 4.": lambda: scored(fit(X, t, lam), shift=0.0),
         "b is subtracted, not added. See trap 4.": lambda: scored(fit(X, t, lam), shift=-b),
         "b is penalised too. See trap 4.": lambda: scored(fit(X, t, lam), shift=sum(t) / (N + lam)),
-        "the larger class of the training rows is always guessed.": lambda: scored([0.0] * len(m)),
-        "label 1 is guessed always.": lambda: scored([0.0] * len(m), shift=1.0),
         "the threshold is the median of the scores: half of the rows are labelled 1.": middle,
         "a row gets the label of the nearer class mean; ridge regression is asked for.": nearest,
         "w is X^T t, without the inverse.": lambda: scored([dot(list(column), t) for column in zip(*X)]),
