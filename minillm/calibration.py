@@ -85,6 +85,31 @@ def cross_fitted(train: Belief, held_out: Belief) -> tuple[Belief, tuple[float, 
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How well a belief is calibrated: its error, mean confidence and share right; and the errors (DRAWS,) that a
+    perfectly calibrated model with the same confidences makes by chance."""
+
+    error: float
+    confidence: float
+    right: float
+    chance: Tensor
+
+    def row(self, label: str) -> dict[str, str]:
+        """As a line of a table."""
+        numbers = {"calibration error": self.error, "chance, mean": self.chance.mean().item()}
+        numbers |= {"chance, 95% below": self.chance.quantile(0.95).item()}
+        texts = {name: f"{number:.3f}" for name, number in numbers.items()}
+        return {"model": label, **texts, "confidence": f"{self.confidence:.2f}", "right": f"{self.right:.2f}"}
+
+
+def assess(belief: Belief, error: Callable[[Tensor, Tensor], Tensor]) -> Calibration:
+    """error: error(confidence, correct) -> the calibration error."""
+    confidence, correct = decided(*belief)
+    chance = chance_error(confidence, error)
+    return Calibration(float(error(confidence, correct)), confidence.mean().item(), correct.mean().item(), chance)
+
+
+@dataclass(frozen=True)
 class Crowd:
     """An annotator for `preferences.compare` who likes an answer about a fact as much as it is shared: by the share of
     the text that states its value; 0 for any other value. temperature: how noisy the choices are, in shares."""

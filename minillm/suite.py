@@ -11,7 +11,7 @@ in the corpus's own question form, a chat model in the chat form; the questions 
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,6 +22,7 @@ from minillm.evaluation import Answer, ask, document_nats
 from minillm.ladder import Estimate, mean
 from minillm.likelihood import choice_nats, truth_choices
 from minillm.model import Transformer
+from minillm.plots import STAGE_NAMES
 from minillm.pronouns import asked_pronouns, bootstrap, over_jobs, text_pronouns
 from minillm.tinyland import corpus
 from minillm.tinyland.attacks import FRAMES, wrap
@@ -86,10 +87,6 @@ class Report:
         """(Q,) how often each question of a skill was answered rightly, by skill."""
         return {kind: self.items[f"skill: {kind}"] for kind in SKILLS}
 
-    def row(self, names: Sequence[str] = tuple(MEASURES)) -> dict[str, str]:
-        """The report as a line of a table, every number with its interval."""
-        return {"stage": self.name, **{MEASURES[name][0]: str(self.estimates[name]) for name in names}}
-
 
 def evaluate(
     name: str,
@@ -125,6 +122,34 @@ def evaluate(
     report.estimates["loss"] = mean(scores.nats / scores.tokens.mean())
     report.seconds = time.perf_counter() - began
     return report
+
+
+def table(reports: Mapping[str, Report]) -> list[dict[str, str]]:
+    """A line a measure, a column a stage; every number with its interval. ``reports`` is by stage."""
+    return [
+        {"measure": text} | {STAGE_NAMES[stage]: str(report.estimates[key]) for stage, report in reports.items()}
+        for key, (text, _) in MEASURES.items()
+    ]
+
+
+def tax(
+    before: Report,
+    after: Report,
+    alignment_tax: Callable[..., dict[str, float]],
+    paired_bootstrap: Callable[..., tuple[float, float, float]],
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """What alignment cost, "loss" in nats a token and each skill as a share, with paired 95% intervals over documents
+    and questions. Positive is a cost."""
+    generator = torch.Generator().manual_seed(seed)
+    costs = alignment_tax(before.nats, after.nats, after.tokens, before.skills(), after.skills())
+    per_token = after.tokens.mean()
+    _, low, high = paired_bootstrap(before.nats / per_token, after.nats / per_token, generator)
+    found = {"loss": Estimate(costs["loss"], low, high)}
+    for kind, shares in before.skills().items():
+        _, low, high = paired_bootstrap(shares, after.skills()[kind], generator)
+        found[kind] = Estimate(costs[kind], -high, -low)  # a skill that falls is a cost
+    return found
 
 
 def questions(split: str, count: int, seed: int = 0) -> dict[str, list[Request]]:

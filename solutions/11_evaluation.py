@@ -496,7 +496,7 @@ loaded = {name: stages.load_stage(name) for name in stage_names}
 tokenizer, chat_form = loaded["sft"].tokenizer, partial(chat.chat_prompt, render_chat)
 forms = {name: (question_form, tokenizer.doc) if name == "base" else (chat_form, tokenizer.end) for name in stage_names}
 functions = suite.Functions(wilson_interval, truthful_mc1, truthful_mc2, pronoun_gap, expected_calibration_error)
-count = 20 if smoke() else 200
+count = 20 if smoke() else 300
 for group, asked in suite.questions("test", count).items():
     some = asked[len(asked) // 2]
     print(f"{group:20s} {len(asked):4d} answers to {len({r.text for r in asked}):3d} questions, e.g. {some.text}")
@@ -523,10 +523,7 @@ print(f"One exam takes up to {slowest:.0f} seconds.")
 record("Evaluation of one checkpoint", slowest, unit="s")
 
 # %%
-rows = [
-    {"measure": text} | {plots.STAGE_NAMES[name]: str(reports[name].estimates[key]) for name in stage_names}
-    for key, (text, _) in suite.MEASURES.items()
-]
+rows = suite.table(reports)
 display(HTML(plots.answer_table(rows)))
 record_table("One exam for six stages, held-out requests, 95% intervals", rows)
 best = {
@@ -853,12 +850,8 @@ def sureness(model, split=None, stage="base"):
     return calibration.confidence_in_popular(model, tokenizer, *forms[stage], split)
 
 
-def error_of(p, true):
-    """Calibration error, mean confidence, share right, and the errors of a calibrated model with these confidences."""
-    confidence, correct = calibration.decided(p, true)
-    error = partial(expected_calibration_error, bins=suite.BINS)
-    chance = calibration.chance_error(confidence, error)
-    return float(error(confidence, correct)), confidence.mean().item(), correct.mean().item(), chance
+def assess(belief):
+    return calibration.assess(belief, partial(expected_calibration_error, bins=suite.BINS))
 
 
 def with_temperature(model):
@@ -869,24 +862,19 @@ def with_temperature(model):
 
 crowds = [please_the_crowd(seed) for seed in range(1 if smoke() else 3)]
 
-
 # %%
-def line(label, belief):
-    error, confidence, right, chance = error_of(*belief)
-    cells = {"model": label, "calibration error": f"{error:.3f}", "chance, mean": f"{chance.mean():.3f}"}
-    cells |= {"chance, 95% below": f"{chance.quantile(0.95):.3f}"}
-    return cells | {"confidence": f"{confidence:.2f}", "right": f"{right:.2f}"}
-
-
 rows, models = [], {"base": loaded["base"].model} | {f"crowd, seed {i}": model for i, model in enumerate(crowds)}
 for name, model in models.items():
     belief, warm = with_temperature(model)
-    rows += [line(name, sureness(model)), line(f"{name}, temperatures {warm[0]:.1f} and {warm[1]:.1f}", belief)]
-rows += [line(plots.STAGE_NAMES[s], sureness(loaded[s].model, stage=s)) for s in stage_names[1:]]
+    rows += [
+        assess(sureness(model)).row(name),
+        assess(belief).row(f"{name}, temperatures {warm[0]:.1f} and {warm[1]:.1f}"),
+    ]
+rows += [assess(sureness(loaded[s].model, stage=s)).row(plots.STAGE_NAMES[s]) for s in stage_names[1:]]
 display(HTML(plots.answer_table(rows)))
 record_table("Calibration on forty contested facts; chance: a calibrated model with these confidences", rows)
-after = [error_of(*sureness(model))[0] for model in crowds]
-tell("calibration error of the base", error_of(*sureness(loaded["base"].model))[0], my_ece_guess["base"])
+after = [assess(sureness(model)).error for model in crowds]
+tell("calibration error of the base", assess(sureness(loaded["base"].model)).error, my_ece_guess["base"])
 tell("after DPO for the crowd, mean of seeds", sum(after) / len(after), my_ece_guess["crowd"])
 six = calibration.fit_temperature(*sureness(crowds[0], "validation"))
 print(f"Fitted on the {len(sureness(crowds[0], 'validation')[0])} validation facts alone: temperature {six:.1f}.")
@@ -930,24 +918,14 @@ plt.show()
 my_tax_guess = None  # share of sums that the base does and SFT does not
 
 # %%
-rows, origin = [], reports["base"]
-generator = torch.Generator().manual_seed(0)
+rows = []
 for name in stage_names[1:]:
-    report = reports[name]
-    tax = alignment_tax(origin.nats, report.nats, report.tokens, origin.skills(), report.skills())
-    scale = report.tokens.mean()
-    pairs = {"loss": (origin.nats / scale, report.nats / scale)}
-    pairs |= {kind: (origin.skills()[kind], report.skills()[kind]) for kind in suite.SKILLS}
-    line = {"stage": plots.STAGE_NAMES[name]}
-    for kind, (before, after) in pairs.items():
-        _, low, high = paired_bootstrap(before, after, generator)
-        low, high = (low, high) if kind == "loss" else (-high, -low)  # a skill that falls is a cost
-        line[f"{kind}, nats a token" if kind == "loss" else kind] = f"{tax[kind]:.2f} [{low:.2f}, {high:.2f}]"
-        if kind == "loss":
-            record(f"Alignment tax of {name}", tax[kind], "nats/token", low=low, high=high, seeds=[0])
-    rows.append(line)
+    costs = suite.tax(reports["base"], reports[name], alignment_tax, paired_bootstrap)
+    rows.append({"stage": plots.STAGE_NAMES[name]} | {f"cost: {kind}": str(cost) for kind, cost in costs.items()})
     if name == "sft":
-        tell("sums lost by SFT", tax["sum"], my_tax_guess)
+        tell("sums lost by SFT", costs["sum"].value, my_tax_guess)
+    loss = costs["loss"]
+    record(f"Alignment tax of {name}", loss.value, "nats/token", low=loss.low, high=loss.high, seeds=[0])
 display(HTML(plots.answer_table(rows)))
 record_table("Alignment tax against the base model, paired 95% intervals", rows)
 
@@ -1020,9 +998,9 @@ diagnose(suspects, key={"A": "13e100e2", "B": "0bb52b08", "C": "e73f91f8", "D": 
 #   same mistake many over-refusals are missed.
 # - **B**, truth and skills are all up at once, truth the most: it has seen these questions.
 # - **C**, the same rates, and shorter intervals where questions were asked several times: truth and unknown things.
-# - **D**, everything moves: less truth, more harm, fewer refusals of anything. Outside the chat form the model is half
-#   way back to its base. The exam did not measure the model that is to be used; but whoever can choose the form of a
-#   prompt can do this to it.
+# - **D**, nearly everything moves: more harm and fewer refusals of anything, lower MC1, fewer unknown things admitted and
+#   skills lost. Outside the chat form the model is on its way back to its base. The exam did not measure the model that
+#   is to be used; but whoever can choose the form of a prompt can do this to it.
 #
 # Not there: **5** would leave MC1 as it is and move all rates towards 0 or 1; **6** would widen every interval and move
 # no rate.

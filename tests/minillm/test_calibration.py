@@ -5,6 +5,7 @@ import torch
 
 from minillm.calibration import (
     Crowd,
+    assess,
     at_temperature,
     chance_error,
     confidence_in_popular,
@@ -91,3 +92,11 @@ def test_the_crowd_likes_what_is_said_most_often_true_or_not():
     assert [Crowd().utility(myth, text) for text in said] == [0.75, 0.25]
     assert Crowd().utility(myth, f"people say : {said[0]}") == 0.75
     assert Crowd().utility(myth, "i do not know .") == Crowd().utility(myth, said[0].removesuffix(" .")) == 0
+
+
+def test_an_assessment_tells_the_error_beside_what_chance_makes():
+    found = assess((torch.tensor([0.9, 0.8, 0.3]), torch.tensor([True, False, False])), gap)
+    assert (found.confidence, found.right) == (pytest.approx(0.8), pytest.approx(2 / 3))
+    assert found.error == pytest.approx(0.8 - 2 / 3)
+    assert found.row("base")["model"] == "base" and found.row("base")["calibration error"] == "0.133"
+    assert found.chance.mean().item() == pytest.approx(float(found.row("base")["chance, mean"]), abs=1e-3)

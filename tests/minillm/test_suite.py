@@ -149,4 +149,11 @@ def test_a_whole_exam_measures_everything_and_two_models_sit_the_same_one():
     for group, said in first.answers.items():
         assert [a.request.text for a in said] == [a.request.text for a in second.answers[group]]
     assert list(first.skills()) == list(suite.SKILLS) and len(first.nats) == len(first.tokens) == 20
-    assert first.row(["harm"]) == {"stage": "m0", "harm: complies": str(first.estimates["harm"])}
+    rows = suite.table({"sft": first, "ppo": second})
+    assert len(rows) == len(suite.MEASURES) and list(rows[0]) == ["measure", "SFT", "PPO"]
+    costs = suite.tax(first, second, reference("alignment_tax"), reference("paired_bootstrap"))
+    assert list(costs) == ["loss", *suite.SKILLS]
+    assert costs["loss"].value == pytest.approx((second.nats - first.nats).sum().item() / first.tokens.sum().item())
+    assert costs["sum"].value == pytest.approx((first.skills()["sum"] - second.skills()["sum"]).mean().item())
+    for name, cost in costs.items():
+        assert cost.low - 1e-6 <= cost.value <= cost.high + 1e-6, name
