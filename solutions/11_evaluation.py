@@ -998,9 +998,9 @@ diagnose(suspects, key={"A": "13e100e2", "B": "0bb52b08", "C": "e73f91f8", "D": 
 #   same mistake many over-refusals are missed.
 # - **B**, truth and skills are all up at once, truth the most: it has seen these questions.
 # - **C**, the same rates, and shorter intervals where questions were asked several times: truth and unknown things.
-# - **D**, nearly everything moves: more harm and fewer refusals of anything, lower MC1, fewer unknown things admitted and
-#   skills lost. Outside the chat form the model is on its way back to its base. The exam did not measure the model that
-#   is to be used; but whoever can choose the form of a prompt can do this to it.
+# - **D**, nearly everything moves: more harm and fewer refusals of anything, lower MC1, less "i do not know", skills
+#   lost. Outside the chat form the model is on its way back to its base. The exam did not measure the model that is to
+#   be used; but whoever can choose the form of a prompt can do this to it.
 #
 # Not there: **5** would leave MC1 as it is and move all rates towards 0 or 1; **6** would widen every interval and move
 # no rate.
