@@ -1,9 +1,10 @@
 """What a right solution of lesson 13 is, continued: steering while something runs."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.course.expect import CheckFailure, expect_close, expect_equal, expect_results, expect_true, fail
 from minillm.course.props import Network, Run
@@ -36,9 +37,15 @@ def steering_vector(seed: int) -> Tensor:
     return wide[:, 0]
 
 
+@lru_cache(maxsize=4)
+def model_of(seed: int) -> nn.Module:
+    """The test's own model, to be read only: the one that a network of this seed stands for."""
+    return Network(layers=LAYERS, context_length=CONTEXT, seed=seed).make(lambda other: other)
+
+
 def logits_of(prop: Network, row: list[int], change: Change, before: Change | None = None) -> Tensor:
     """The logits (T, V) of one row without padding, block by block, with changes to what the blocks pass on."""
-    model = Network(layers=LAYERS, context_length=CONTEXT, seed=prop.seed).make(lambda other: other)
+    model = model_of(prop.seed)
     with torch.no_grad():
         x = model.embed.weight[torch.tensor(row)]  # (T, D)
         for i, block in enumerate(model.blocks):

@@ -178,7 +178,7 @@ def correlation(train_x, train_y, test_x, test_y, penalty=1.0):
     return share(Z @ (X.T @ t) + t.mean() > 0, test_y)
 
 
-@mutant("probe_accuracy", names="larger class")
+@mutant("probe_accuracy", names="larger training class")
 def majority(train_x, train_y, test_x, test_y, penalty=1.0):
     refuse(train_x, train_y, test_x, test_y)
     return share((train_y.float().mean() > 0.5).expand(len(test_y)), test_y)
