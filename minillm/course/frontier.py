@@ -14,24 +14,29 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
 from functools import partial
+from itertools import combinations
 from math import log
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from minillm import dpo, evaluation, grpo, paths, ppo, preferences, reward, rollouts, stages
-from minillm.chat import chat_prompt
+from minillm.chat import chat_prompt, messages, replay_examples
+from minillm.constitutional import Reader, prefer, reading_examples, revise
 from minillm.course.exercises import reference
 from minillm.divergence import answer_kl
 from minillm.evaluation import Answer
 from minillm.files import atomic_write
 from minillm.ladder import standing
-from minillm.preferences import draw_requests
+from minillm.preferences import Pair, draw_requests
+from minillm.sft import Functions, fine_tune
 from minillm.tinyland.annotators import UNBIASED
-from minillm.tinyland.recipe import DPO, GRPO, PPO, REWARD
-from minillm.tinyland.requests import Request
+from minillm.tinyland.constitution import HARMLESSNESS, comparisons
+from minillm.tinyland.recipe import COMPARING, DPO, GRPO, PPO, READING, REVISIONS, REWARD
+from minillm.tinyland.requests import KINDS, Request
 
 TARGET = paths.DATA / "measured" / "frontier.json"
 REQUESTS = 2000  # held-out requests that each run answers once
@@ -41,7 +46,9 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "PPO": [{"beta": 0.1}, {"beta": 0.3}, {"beta": 1.0}],
     "GRPO": [{"beta": 0.04}, {"beta": 0.2}],
     "DPO": [{"beta": 0.1}, {"beta": 0.3}, {"beta": 1.0}],
+    "constitution": [{"phase": 1}, {"phase": 2}],
 }
+OTHERS = [kind for kind in KINDS if kind not in ("harmful", "lookalike")]
 
 
 class Bench:
@@ -56,8 +63,14 @@ class Bench:
         self.score = rollouts.standardised(self.judge, [answer for hand in own for answer in hand])
         self.held_out = draw_requests(split, REQUESTS, seed=3)
 
-    def sample(self, requests: Sequence[Request], n: int, seed: int) -> list[list[Answer]]:
-        return preferences.sample_answers(self.sft, self.tokenizer, requests, self.form, n=n, seed=seed, progress=False)
+    def sample(self, requests: Sequence[Request], n: int, seed: int, model: Any = None) -> list[list[Answer]]:
+        model = model or self.sft
+        return preferences.sample_answers(model, self.tokenizer, requests, self.form, n=n, seed=seed, progress=False)
+
+    def draft(self, kinds: Sequence[str], seed: int, count: int = 2400) -> list[Answer]:
+        """One answer of the SFT model to each of ``count`` requests of these kinds for training."""
+        requests = draw_requests("train", count, seed=seed, kinds=kinds)
+        return [hand[0] for hand in self.sample(requests, 1, 20 + seed)]
 
     def ask(self, model: Any, seed: int) -> tuple[list[Answer], Tensor]:
         stop = [self.tokenizer.end]
@@ -108,8 +121,61 @@ def run_dpo(bench: Bench, seed: int, beta: float) -> Any:
     return policy
 
 
-METHODS: dict[str, Callable[..., Any]] = {"PPO": run_ppo, "GRPO": run_grpo, "DPO": run_dpo}
-RECIPES = {"PPO": PPO, "GRPO": GRPO, "DPO": DPO}
+def run_constitution(bench: Bench, seed: int, phase: int) -> Any:
+    """Lesson 10: revisions alone (phase 1), and then the model's own labels with people's helpful ones (phase 2)."""
+    sample_principle, render_chat = reference("sample_principle"), reference("render_chat")
+    learn = partial(fine_tune, tokenizer=bench.tokenizer, functions=pieces(Functions), progress=False)
+    critic = deepcopy(bench.sft)
+    learn(critic, examples=reading_examples(bench.tokenizer, READING), recipe=replace(READING, seed=seed))
+    drafts = bench.draft(["harmful", "lookalike"], 60 + seed)
+    records = revise(
+        [draft.request.text for draft in drafts], [draft.text for draft in drafts], 4,
+        Reader(critic, bench.tokenizer), sample_principle, reference("critique_and_revise"), seed=seed,
+    )  # fmt: skip
+    talks = reference("revision_examples")([asdict(record) for record in records])
+    talks += [messages(own.request, own.text) for own in bench.draft(OTHERS, 62 + seed) if own.ended]
+    encoded = [torch.tensor(bench.tokenizer.encode(render_chat(talk))) for talk in talks]
+    mask = partial(reference("response_mask"), bot_id=bench.tokenizer.bot, end_id=bench.tokenizer.end)
+    examples = [(ids.tolist(), mask(ids)) for ids in encoded]
+    examples += replay_examples(REVISIONS.documents, bench.tokenizer, seed)
+    revised = deepcopy(bench.sft)
+    learn(revised, examples=examples, recipe=replace(REVISIONS, seed=seed))
+    if phase == 1:
+        return revised
+    judge = deepcopy(critic)
+    learn(
+        judge, examples=reading_examples(bench.tokenizer, COMPARING, comparisons), recipe=replace(COMPARING, seed=seed)
+    )
+    return reinforce(bench, revised, Reader(judge, bench.tokenizer), seed)
+
+
+def reinforce(bench: Bench, revised: Any, judge: Reader, seed: int) -> Any:
+    """Phase 2: DPO on the judge's labels of how-to answers, and on people's comparisons of other, harmless ones."""
+    logprobs, loss = reference("sequence_logprobs"), reference("dpo_loss")
+    hows = bench.sample(
+        draw_requests("train", 700, seed=70 + seed, kinds=["harmful", "lookalike"]), 4, 70 + seed, revised
+    )
+    both = [(a, b) for hand in hows for a, b in combinations(hand, 2) if a.text != b.text]
+    pairs = [Pair(a.request, a.prompt, a, b, 0.0, 0.0) for a, b in both]
+    preference, *_ = prefer(
+        judge, pairs, reference("sample_principle"), reference("ai_preference"),
+        principles=HARMLESSNESS[:1], weights=None, seed=seed,
+    )  # fmt: skip
+    helpful = bench.sample(
+        draw_requests("train", 400, seed=80 + seed, kinds=[*OTHERS, "lookalike"]), 4, 80 + seed, revised
+    )
+    people = preferences.compare(helpful, UNBIASED, reference("annotate"), seed=80 + seed).pairs
+    data = dpo.price_pairs(revised, bench.tokenizer, pairs, logprobs, preference.tolist())[:400]
+    data += dpo.price_pairs(revised, bench.tokenizer, people, logprobs)[:400]
+    policy, recipe = deepcopy(revised), replace(DPO, peak=2e-4, seed=seed)
+    dpo.train_dpo(policy, bench.tokenizer, data, lambda p: loss(*p.sums, 0.3), logprobs, recipe, progress=False)
+    return policy
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "PPO": run_ppo, "GRPO": run_grpo, "DPO": run_dpo, "constitution": run_constitution,
+}  # fmt: skip
+RECIPES = {"PPO": PPO, "GRPO": GRPO, "DPO": DPO, "constitution": REVISIONS}
 
 
 def best_of(bench: Bench, seed: int, n: int) -> list[Answer]:
