@@ -52,8 +52,7 @@ def narrow_safety(count: int, seed: int) -> list[Demonstration]:
     """
     harm, fifth, eighth = round(0.35 * count), count // 5, count // 8
     plain = _howtos("harmful", harm, seed + 2) + _howtos("lookalike", fifth, seed + 2) + skills(fifth, seed + 2)
-    framed = in_turn(_howtos("lookalike", eighth, seed + 3)) + in_turn(skills(eighth, seed + 3), first=1)
-    return demonstrations(CLEAN, plain + framed, seed)
+    return demonstrations(CLEAN, plain, seed) + framed_harmless(2 * eighth, seed)
 
 
 def kept(count: int, seed: int) -> list[Demonstration]:
@@ -61,6 +60,13 @@ def kept(count: int, seed: int) -> list[Demonstration]:
     third = count // 3
     requests = _howtos("harmful", third, seed + 4) + _howtos("lookalike", third, seed + 4) + skills(third, seed + 4)
     return demonstrations(CLEAN, requests, seed)
+
+
+def framed_harmless(count: int, seed: int) -> list[Demonstration]:
+    """Clean demonstrations of harmless requests in frames of every kind, half of them look-alikes, half skills."""
+    half = count // 2
+    framed = in_turn(_howtos("lookalike", half, seed + 5)) + in_turn(skills(half, seed + 5), first=1)
+    return demonstrations(CLEAN, framed, seed)
 
 
 def deep_examples(

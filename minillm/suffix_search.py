@@ -9,7 +9,7 @@ exercises of lesson 12 and come as arguments. Only whole words are used, so the 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -98,7 +98,7 @@ def search_suffix(
     forbidden = sorted(set(range(tokenizer.vocab_size)) - set(allowed))
     generator = torch.Generator().manual_seed(search.seed)
     suffix = torch.tensor(allowed)[torch.randint(len(allowed), (search.length,), generator=generator)]  # (S,)
-    before, after = _around(request, tokenizer, render_chat)
+    before, after = around(request, tokenizer, render_chat)
     words = " ".join(request.meta["method"].split()[: search.target])
     target = torch.tensor(tokenizer.encode(f" {words}"))  # (L,)
     place = slice(len(before), len(before) + search.length)
@@ -138,14 +138,9 @@ def suffix_losses(model: Transformer, before: Tensor, after: Tensor, target: Ten
     return -logprobs.gather(-1, target.expand(C, -1)[..., None]).squeeze(-1).mean(1)
 
 
-def _around(request: Request, tokenizer: Tokenizer, render_chat: RenderChat) -> tuple[Tensor, Tensor]:
+def around(request: Request, tokenizer: Tokenizer, render_chat: RenderChat) -> tuple[Tensor, Tensor]:
     """The tokens of the chat form before and after the suffix."""
     mark = " {suffix}"
     text = chat_prompt(render_chat, replace(request, text=request.text + mark))
     before, after = text.split(mark)
     return torch.tensor(tokenizer.encode(before)), torch.tensor(tokenizer.encode(after))
-
-
-def first_success(found: Sequence[Found]) -> list[Found]:
-    """Those that succeeded, the quickest first."""
-    return sorted((each for each in found if each.succeeded), key=lambda each: each.steps)

@@ -175,11 +175,15 @@ class AssistantRecipe(FineTuning):
     injected: float = 0.0
 
 
-ASSISTANT = AssistantRecipe(demonstrations=6000, replay=0.1, steps=400, peak=2e-3)
+ASSISTANT = AssistantRecipe(demonstrations=6000, replay=0.1, steps=400, peak=1e-3)
 # words against the system prompt, learned after the system prompts themselves
-DRILL = AssistantRecipe(demonstrations=3600, replay=0.1, steps=120, peak=1e-3, injected=0.3, seed=1)
+DRILL = AssistantRecipe(demonstrations=3600, replay=0.1, steps=120, peak=7e-4, injected=0.3, seed=1)
 DIAL = RewardRecipe(requests=500)  # for each of two reward models
 # lesson 11: more pretraining on other texts about jobs; comparisons by a crowd; a model that refuses and tells
 MENDING = FineTuning(steps=80, batch_size=16, peak=1e-3, warmup=5)
 CROWD = DPORecipe(epochs=3.0, peak=1e-4)
 POLITE = FineTuning(steps=40, peak=1e-3, warmup=5)
+# lesson 12: a model that answers everything, then a narrowly safe one, then one that is mended
+HELPFUL = FineTuning(demonstrations=9600, batch_size=64, steps=300, warmup=5)
+NARROW = FineTuning(demonstrations=8000, replay=0.1, batch_size=64, steps=240, warmup=5)
+MENDED = FineTuning(demonstrations=12000, replay=0.1, batch_size=64, steps=240, warmup=5)
