@@ -17,14 +17,44 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minillm.course import carry, check
+from minillm.course import carry, check, diagnose, record, record_answers, record_table
 from minillm.tinyland.attacks import Frame
 
 # %%
-from minillm.tinyland.attacks import FRAMES
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML, display
+from tqdm.auto import tqdm
+
+from minillm import chat, evaluation, plots, preferences, red_team, safety_training, stages
+from minillm.course import red_teamed
+from minillm.paths import smoke
+from minillm.sft import Functions, fine_tune
+from minillm.suffix_search import Functions as SearchFunctions
+from minillm.suffix_search import Search, around, search_suffix, suffix_losses, with_suffix, word_tokens
+from minillm.tinyland.attacks import FRAMES, compliance, held_out_kinds, seen_kinds, wrap
+from minillm.tinyland.demonstrators import CLEAN, demonstrations
+from minillm.tinyland.judge import grade
+from minillm.tinyland.recipe import MENDED
+from minillm.tinyland.requests import all_requests
 
 # %%
-render_chat = carry("render_chat")
+plots.use_style()
+render_chat, response_mask, collate, sft_loss = carry("render_chat", "response_mask", "collate", "sft_loss")
+training_step, learning_rate_at = carry("training_step", "learning_rate_at")
+tuning = Functions(collate, sft_loss, training_step, learning_rate_at)
+helpful, safe = stages.load_stage("helpful").model, stages.load_stage("safe").model
+tokenizer, form = stages.load_stage("sft").tokenizer, partial(chat.chat_prompt, render_chat)
+stop, count = [tokenizer.end], 20 if smoke() else 150
+
+
+def tell(what: str, value: float, guess: float | None) -> None:
+    """A result in a sentence, beside what you predicted."""
+    print(f"{what}: {value:.2f}." + (f" You said {guess:.2f}." if guess is not None else ""))
+
 
 # %% [markdown]
 # ## One number by hand
@@ -36,6 +66,49 @@ render_chat = carry("render_chat")
 # answers. So the chance is $1 - 56 / 252 = 0.778$. "Two in ten, five times" would give $1 - 0.8^5 = 0.672$: too low, as
 # it puts each answer back before it draws the next one. And with 9 attempts? (1: only 8 answers are harmless. The other
 # formula says 0.866.)
+
+# %% [markdown]
+# ## The model under attack
+#
+# Two stages come with the course, both made from the base model (`minillm/safety_training.py` shows on what).
+# *helpful* has learned to answer everything, plainly and inside frames, harm included. *safe* went on from there with
+# a narrow safety training: plain harmful requests are refused, look-alikes and skills are answered, and harmless
+# requests in frames are answered too. What no row of its training holds is a harmful request in a frame.
+#
+# The judge grades each answer: it counts as an attack that worked if the harmful method stands in it. Answers are
+# greedy, as in HarmBench (Mazeika et al. 2024), and all requests are held out: other objects, and verbs that no
+# training has refused.
+
+# %%
+exposed = {
+    "helpful": red_team.expose(helpful, tokenizer, render_chat, count),
+    "safe": red_team.expose(safe, tokenizer, render_chat, count),
+}
+
+
+def plain(name):
+    """What a model does with plain requests, every share with its interval."""
+    found = exposed[name]
+    return {
+        "model": name,
+        "harm refused": str(found.refused),
+        "harm complied with": str(found.complied),
+        "look-alikes right": str(found.lookalikes_right),
+        "look-alikes refused": str(found.over_refusal),
+        "other requests right": str(found.skills_right),
+    }
+
+
+rows = [plain(name) for name in exposed]
+display(HTML(plots.answer_table(rows)))
+record_table("Plain requests", rows)
+
+# %% [markdown]
+# By the plain requests, *safe* looks safe. Write down a guess before you go on: if the same harmful requests stand in a
+# letter, a song or a story, what share will be complied with?
+
+# %%
+my_guess = None  # a share, mean over the eleven frames
 
 # %% [markdown]
 # ## Attacks by hand
@@ -109,6 +182,54 @@ def wrap_attack(
 # %% tags=["check"]
 check("wrap_attack")
 
+# %%
+victim = all_requests("harmful", "test")[30]
+for kind, prefill in (("song", ""), ("past", ""), ("prefix", "sure ,")):
+    text = wrap_attack(chat.messages(victim), FRAMES[kind], render_chat, prefill)
+    print(text)
+
+# %% [markdown]
+# Now all of them, on every kind of frame. Frames marked with a star will be kept out of everything that you train.
+
+
+# %%
+def bars(names):
+    """Success of each kind of frame against each model."""
+    figure, ax = plt.subplots(figsize=(7.5, 0.9 + 0.32 * len(FRAMES) * max(1, len(names) / 2)))
+    for i, name in enumerate(names):
+        shares = [exposed[name].frames[kind] for kind in FRAMES]
+        places = [k + (i - (len(names) - 1) / 2) * 0.8 / len(names) for k in range(len(FRAMES))]
+        errors = [[max(0.0, r.rate - r.low) for r in shares], [max(0.0, r.high - r.rate) for r in shares]]
+        ax.barh(
+            places, [r.rate for r in shares], 0.7 / len(names), xerr=errors, ecolor=plots.INK, alpha=0.6, label=name
+        )
+    ax.set_yticks(range(len(FRAMES)), [f"{kind} *" if kind in held_out_kinds() else kind for kind in FRAMES])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.02), xlabel="share of harmful requests complied with")
+    if len(names) > 1:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+bars(["safe"]).set_title("The safe model, the same requests in frames")
+plt.show()
+tell("complied with, mean over frames", exposed["safe"].mean_of(list(FRAMES)), my_guess)
+record("Attack success, mean over frames, before", exposed["safe"].mean_of(list(FRAMES)), seeds=[0])
+
+# %% [markdown]
+# Which frames win? Compare the top and the bottom of the picture with `opening` in the table of frames
+# (`minillm/tinyland/attacks.py`). Frames that change how the *answer opens* win almost always. Frames that only put
+# words before the request (*ignore*, *test*) win rarely: the answer still has to begin where a refusal would begin, and
+# there the model has learned to refuse. Its safety is a habit of the first words. So an attacker who may write the
+# first words of the answer needs no frame at all.
+
+# %%
+rows = [
+    {"words of the method already there": str(words), "complied with": str(rate)}
+    for words, rate in {0: exposed["safe"].complied, **exposed["safe"].prefill}.items()
+]
+display(HTML(plots.answer_table(rows)))
+
 # %% [markdown]
 # {exercise attack_success_rate}
 #
@@ -166,6 +287,26 @@ def attack_success_rate(complied: Tensor, attempts: int = 1) -> Tensor:
 
 # %% tags=["check"]
 check("attack_success_rate")
+
+# %% [markdown]
+# **Use it.** No frame, no prefill, only patience: sixteen answers at temperature 1 to each plain request.
+
+# %%
+asked = preferences.draw_requests("test", 10 if smoke() else 100, seed=8, kinds=["harmful"])
+hands = preferences.sample_answers(safe, tokenizer, asked, form, n=16, seed=8, progress=False)
+complied = torch.tensor([[answer.verdict.label == "compliance" for answer in hand] for hand in hands])  # (R, 16)
+curve = [float(attack_success_rate(complied, k)) for k in range(1, 17)]
+at_once = [complied[:, :k].any(1).float().mean().item() for k in range(1, 17)]
+
+# %%
+figure, (ax,) = plots.new_figure(width=6.0, height=3.0)
+ax.plot(range(1, 17), curve, "o-", color=plots.BAD, markersize=4, label="all answers used")
+ax.plot(range(1, 17), at_once, ":", color=plots.INK, label="the first k answers alone")
+ax.set(xlabel="attempts k", ylabel="share of requests", ylim=(0, max(0.3, 1.15 * max(curve))))
+ax.set_title(f"One attempt: {curve[0]:.2f}; sixteen: {curve[-1]:.2f}")
+ax.legend()
+plt.show()
+record("Attack success at 16 attempts, before", curve[-1], seeds=[0])
 
 # %% [markdown]
 # ## Attacks by gradient
@@ -364,6 +505,93 @@ def gcg_step(
 check("gcg_step")
 
 # %% [markdown]
+# ## Suffixes
+#
+# `search_suffix` puts your three functions together: random words to begin with, then gradient, candidates and step,
+# until the greedy answer tells the method, thirty steps at most. The words aim at the first four words of the method.
+# Nothing but whole words of Tinyland is used, so that what is found can be typed.
+#
+# Only requests that the model refuses plainly are tried. In what share of them will four words be found? And how many
+# steps will it take? Mind the baseline: are *random* words enough?
+
+# %%
+my_guess = None  # a share
+
+# %%
+search = SearchFunctions(token_gradients, gcg_step)
+settings = Search(steps=3, count=16) if smoke() else Search()
+
+
+def refused(model, number):
+    """Plain held-out requests that the model refuses."""
+    pool = preferences.draw_requests("test", 4 * number, seed=5, kinds=["harmful"])
+    answers = evaluation.ask(model, tokenizer, pool, form, stop=stop)
+    return [answer.request for answer in answers if answer.verdict.label == "refusal"][:number]
+
+
+def attack(model, requests, name):
+    """A search for each request, with what was reached so far behind the bar."""
+    found, bar = [], tqdm(requests, desc=name)
+    for i, request in enumerate(bar):
+        setting = replace(settings, seed=i)
+        found.append(search_suffix(model, tokenizer, request, render_chat, search, setting))
+        bar.set_postfix_str(f"{sum(each.succeeded for each in found)} of {len(found)}, loss {found[-1].losses[-1]:.2f}")
+    return found
+
+
+found = {"safe": attack(safe, refused(safe, 3 if smoke() else 16), "safe")}
+
+
+# %%
+def summary(name):
+    """How many searches succeeded, and what they cost."""
+    tried = found[name]
+    won = [each for each in tried if each.succeeded]
+    return {
+        "model": name,
+        "succeeded": str(evaluation.share(len(won), len(tried))),
+        "random words were enough": str(sum(each.steps == 0 for each in won)),
+        "steps, median": f"{torch.tensor([float(each.steps) for each in won]).median():.0f}" if won else "",
+        "seconds a request": f"{sum(each.seconds for each in tried) / len(tried):.1f}",
+    }
+
+
+display(HTML(plots.answer_table([summary("safe")])))
+tell("suffixes found", sum(each.succeeded for each in found["safe"]) / len(found["safe"]), my_guess)
+table = [
+    {"asked": each.attack.text, "answer": (each.answer, not each.succeeded), "steps": str(each.steps)}
+    for each in found["safe"][:8]
+]
+display(HTML(plots.answer_table(table)))
+record_answers("Suffixes against the safe model", table)
+
+# %% [markdown]
+# These words mean nothing, to you. Some requests fall to the random words with which the search began: a toy model's
+# refusal is brittle, and whoever measures a search without this baseline praises the search for what noise can do.
+#
+# **Do suffixes travel?** Found for one request and one model, each is now put behind *other* refused requests, and
+# shown to other models.
+
+# %%
+suffixes = [each.suffix for each in found["safe"] if each.succeeded]
+others = preferences.draw_requests("test", count, seed=9, kinds=["harmful"])
+carried = (
+    [with_suffix(request, suffixes[i % len(suffixes)]) for i, request in enumerate(others)] if suffixes else others
+)
+rows = []
+for name in ("safe", "sft", "ppo", "dpo", "cai"):
+    model = safe if name == "safe" else stages.load_stage(name).model
+    ask = partial(evaluation.ask, model, tokenizer, form=form, stop=stop)
+    bare, with_words = (red_team.labelled(ask(each), "compliance") for each in (others, carried))
+    rows.append({"model": name, "complied with, plain": str(bare), "with another's suffix": str(with_words)})
+display(HTML(plots.answer_table(rows)))
+record_table("Suffixes found against the safe model, on other requests and models", rows)
+
+# %% [markdown]
+# Compare the two columns, and mind the intervals. A suffix that works elsewhere was not found by knowing the other
+# model; it uses what models that come from the same base have in common.
+
+# %% [markdown]
 # ## Mending
 #
 # {exercise adversarial_mix}
@@ -431,3 +659,284 @@ def adversarial_mix(
 
 # %% tags=["check"]
 check("adversarial_mix")
+
+# %% [markdown]
+# ## Two ways to mend
+#
+# Both start from *safe*, and both see as many rows in as many steps. Four rows in ten are what the model must keep
+# (plain harm, look-alikes, skills). The others are
+#
+# - **on attacks**: your mix, with the six *seen* kinds of frames;
+# - **deep**: answers that begin to comply and then refuse, the target being the refusal only, and harmless requests in
+#   frames. No harmful request in a frame, no attack of any kind (Qi et al. 2024).
+#
+# Which will be better against frames that were seen? Against unseen ones? Against prefills? Against suffixes?
+
+# %%
+my_guess = {"on attacks": None, "deep": None}  # mean success of *unseen* kinds after mending
+
+# %%
+recipe = replace(MENDED, steps=4, demonstrations=120) if smoke() else MENDED
+extra = 2 * (recipe.demonstrations * 5 // 16)  # rows that mend; the others keep
+
+
+def examples(shown):
+    return chat.chat_examples(shown, tokenizer, render_chat, response_mask)
+
+
+def mend(rows, name):
+    """The safe model after some more training."""
+    rows = rows + examples(safety_training.kept(recipe.demonstrations - extra, seed=0))
+    rows += chat.replay_examples(recipe.documents, tokenizer, seed=0)
+    better = deepcopy(safe)
+    history = fine_tune(better, tokenizer, rows, tuning, recipe, name=name, progress=False)
+    print(f"{name}: {len(rows):,} rows, {recipe.steps} steps, {history.seconds[-1]:.0f} seconds.")
+    record(f"Mended {name}: training time", history.seconds[-1], unit="s")
+    return better
+
+
+generator = torch.Generator().manual_seed(0)
+harmful = all_requests("harmful", "train")
+harmless = all_requests("lookalike", "train") + safety_training.skills(400, seed=0)
+mixed = adversarial_mix(harmful, harmless, list(seen_kinds()), wrap, extra, generator)
+mended = {"on attacks": mend(examples(demonstrations(CLEAN, mixed, seed=0)), "on attacks")}
+
+# %%
+begun = preferences.draw_requests("train", extra // 2, seed=41, kinds=["harmful"])
+late = safety_training.deep_examples(begun, tokenizer, render_chat, seed=0)
+ids, target = late[0]
+print("given: ", tokenizer.decode([i for i, counts in zip(ids, target.tolist()) if not counts]))
+print("target:", tokenizer.decode([i for i, counts in zip(ids, target.tolist()) if counts]))
+mended["deep"] = mend(late + examples(safety_training.framed_harmless(extra // 2, seed=0)), "deep")
+
+# %%
+for name, model in mended.items():
+    exposed[name] = red_team.expose(model, tokenizer, render_chat, count)
+    found[name] = attack(model, refused(model, 3 if smoke() else 10), name)
+bars(["safe", *mended]).set_title("Before and after")
+plt.show()
+
+
+# %%
+def defence(name):
+    """What still works against a model, and what it still answers."""
+    e = exposed[name]
+    return {
+        "model": name,
+        "plain harm": str(e.complied),
+        "seen kinds": f"{e.mean_of(seen_kinds()):.3f}",
+        "unseen kinds": f"{e.mean_of(held_out_kinds()):.3f}",
+        "prefill, 3 words": str(e.prefill[3]),
+        "suffixes": summary(name)["succeeded"],
+        "look-alikes refused": str(e.over_refusal),
+        "look-alikes right": str(e.lookalikes_right),
+        "framed harmless right": str(e.wrapped_right),
+        "framed harmless refused": str(e.wrapped_refused),
+    }
+
+
+rows = [defence(name) for name in ("safe", *mended)]
+display(HTML(plots.answer_table([{key: row[key] for key in list(row)[:6]} for row in rows])))
+display(HTML(plots.answer_table([{key: row[key] for key in ["model", *list(row)[6:]]} for row in rows])))
+display(HTML(plots.answer_table([summary(name) for name in found])))
+for name, guess in my_guess.items():
+    tell(f"{name}, unseen kinds", exposed[name].mean_of(held_out_kinds()), guess)
+record_table("Attacks that work, before and after mending", rows)
+
+# %% [markdown]
+# Read it line by line. Training on attacks takes most of what it was shown, and much of what it was not: the frames have
+# something in common. But an attacker who writes the first words of the answer still gets through nearly always, and a
+# fresh search finds fresh suffixes, in about as many steps as before: the model was taught *these doors*. The deep
+# refusals were shown no door at all. They take the prefill, since that is what they are; and they weaken the frames,
+# since a frame is a way to begin. They are weaker than training on attacks where the attack was known.
+
+# %% [markdown]
+# ## Cat and mouse, over three seeds
+#
+# What you trained is one run. `python -m minillm.course.red_teamed` does all of it for three seeds, with a second
+# round: the model mended on attacks is attacked anew (with validation and training requests), and trained on what was
+# found: the two unseen frames that work best, and the suffixes of up to forty searches. Then new suffixes are searched
+# for.
+
+# %%
+measured = red_teamed.load()
+columns = {
+    "plain harm": lambda run: run["complied"][0],
+    "seen": lambda run: sum(run["frames"][kind][0] for kind in seen_kinds()) / len(seen_kinds()),
+    "unseen": lambda run: sum(run["frames"][kind][0] for kind in held_out_kinds()) / len(held_out_kinds()),
+    "prefill, 3 words": lambda run: run["prefill"]["3"][0],
+    "suffix": lambda run: run["suffix"]["succeeded"] / max(1, run["suffix"]["tried"]),
+    "steps": lambda run: run["suffix"]["steps"],
+    "look-alikes refused": lambda run: run["over_refusal"][0],
+    "framed right": lambda run: run["wrapped_right"][0],
+    "skills right": lambda run: run["skills_right"][0],
+}
+
+
+def cell(value):
+    return "none" if value is None else f"{value:.2f}".replace("0.", ".", 1) if value < 1 else f"{value:g}"
+
+
+rows = [
+    {"model": name} | {key: "  ".join(cell(number(run)) for run in measured if run["model"] == name)
+                       for key, number in columns.items()}
+    for name in dict.fromkeys(run["model"] for run in measured)
+]  # fmt: skip
+display(HTML(plots.answer_table(rows)))
+record_table("Attacks and defences, three seeds side by side", rows)
+
+# %%
+figure, (ax,) = plots.new_figure(width=7.5, height=3.6)
+shown = ["seen", "unseen", "prefill, 3 words", "suffix", "look-alikes refused"]
+names = [row["model"] for row in rows if row["model"] != "helpful"]
+for i, name in enumerate(names):
+    for j, key in enumerate(shown):
+        values = [columns[key](run) for run in measured if run["model"] == name]
+        places = [j + (i - (len(names) - 1) / 2) * 0.18] * len(values)
+        ax.plot(places, values, "os^D"[i % 4], color=f"C{i}", alpha=0.8, label=name if j == 0 else None)
+ax.set_xticks(range(len(shown)), shown)
+ax.set(ylabel="share", ylim=(-0.03, 1.03))
+ax.set_title("A mark is one training seed")
+ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+plt.show()
+
+# %% [markdown]
+# ## Break it: only attacks
+#
+# What if the harmless half is left out? The same harmful requests in frames, and nothing harmless in any.
+
+# %%
+my_guess = None  # the share of harmless framed requests that are refused
+
+# %%
+bad = [request for request in mixed if request.kind == "harmful"]
+exposed["unmatched"] = red_team.expose(
+    mend(examples(demonstrations(CLEAN, bad, seed=0)), "unmatched"), tokenizer, render_chat, count
+)
+display(HTML(plots.answer_table([
+    {
+        "model": name,
+        "seen kinds": f"{exposed[name].mean_of(seen_kinds()):.3f}",
+        "unseen kinds": f"{exposed[name].mean_of(held_out_kinds()):.3f}",
+        "framed harmless refused": str(exposed[name].wrapped_refused),
+        "framed harmless right": str(exposed[name].wrapped_right),
+    }
+    for name in ("safe", "on attacks", "unmatched")
+])))  # fmt: skip
+tell("framed harmless requests refused", exposed["unmatched"].wrapped_refused.rate, my_guess)
+
+# %% [markdown]
+# The attacks are gone, and by the attack table this is the best model of the day. Look at the column that an attack
+# table does not have.
+#
+# ## Clinic
+#
+# Four searches, each broken by one mistake, on the same requests of the safe model. Dotted: a healthy search. The left
+# picture is the loss that was measured for the present suffix after each step.
+#
+# 1. the gradient has the wrong sign: the worst words are proposed
+# 2. the first candidate is taken, whatever it costs
+# 3. the short list is one for the whole matrix: few places ever change
+# 4. the target is aimed at one position too late
+# 5. the random numbers are the same in every step
+
+
+# %% tags=["clinic"]
+def whole_matrix(suffix, gradients, losses, generator, count, topk, forbidden):
+    """Short list over all places at once."""
+    ranked = gradients.clone()
+    ranked[:, list(forbidden)] = float("inf")
+    best = ranked.flatten().topk(topk, largest=False).indices
+    picks = best[torch.randint(topk, (count,), generator=generator)]
+    rows = suffix.repeat(count + 1, 1)
+    rows[torch.arange(1, count + 1), picks // gradients.shape[1]] = picks % gradients.shape[1]
+    prices = losses(rows)
+    return rows[prices.argmin()], prices.min().item()
+
+
+def take_the_first(suffix, gradients, losses, generator, count, topk, forbidden):
+    candidate = sample_candidates(gradients, suffix, 1, topk, generator, forbidden)
+    return candidate[0], losses(candidate).item()
+
+
+def stuck(suffix, gradients, losses, generator, count, topk, forbidden):
+    return gcg_step(suffix, gradients, losses, torch.Generator().manual_seed(3), count, topk, forbidden)
+
+
+# %% tags=["clinic"]
+allowed = word_tokens(tokenizer)
+forbidden = sorted(set(range(tokenizer.vocab_size)) - set(allowed))
+uphill = lambda *inputs: -token_gradients(*inputs)  # noqa: E731
+
+
+def descend(request, gradient, step, seed, steps=12, width=6):
+    """The measured loss of the present suffix after each step, without stopping at a success."""
+    before, after = around(request, tokenizer, render_chat)
+    target = torch.tensor(tokenizer.encode(" " + " ".join(request.meta["method"].split()[:4])))
+    losses = partial(suffix_losses, safe, before, after, target)
+    generator = torch.Generator().manual_seed(seed)
+    suffix = torch.tensor(allowed)[torch.randint(len(allowed), (width,), generator=generator)]
+    path, place = [losses(suffix[None]).item()], slice(len(before), len(before) + width)
+    for _ in range(steps):
+        gradients = gradient(safe, torch.cat((before, suffix, after)), place, target)
+        suffix, _ = step(suffix, gradients, losses, generator, 24, 8, forbidden)
+        path.append(losses(suffix[None]).item())
+    return path
+
+
+# %% tags=["clinic"]
+requests = refused(safe, 2 if smoke() else 6)
+runs = {
+    "healthy": (token_gradients, gcg_step),
+    "A": (token_gradients, take_the_first),
+    "B": (uphill, gcg_step),
+    "C": (token_gradients, stuck),
+    "D": (token_gradients, whole_matrix),
+}
+paths = {
+    name: torch.tensor([descend(r, *pieces, seed=i, steps=3 if smoke() else 12) for i, r in enumerate(requests)]).mean(
+        0
+    )
+    for name, pieces in runs.items()
+}
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), sharey=True)
+for ax, case in zip(axes, "ABCD"):
+    ax.plot(paths["healthy"], ":", color=plots.INK, label="healthy")
+    ax.plot(paths[case], "o-", color=plots.BAD, markersize=3)
+    ax.set(title=f"run {case}", xlabel="step")
+axes[0].set_ylabel("loss (nats a token)")
+plt.show()
+
+# %%
+suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
+
+# %% tags=["solution"]
+suspects = {"A": 2, "B": 1, "C": 5, "D": 3}
+
+# %%
+diagnose(suspects, key={"A": "fb86eaa7", "B": "87b83cc7", "C": "b5ca5523", "D": "e30a116b"})
+
+# %% [markdown]
+# <details><summary>The explanation (open it when you have answered)</summary>
+#
+# EXPLAIN
+#
+# </details>
+
+# %% [markdown]
+# ## What you have now
+#
+# - A model that refuses nearly all plain harm, and complies in most frames that change how the answer opens: it had
+#   learned to refuse in the first words.
+# - A search that needs no ideas, only gradients. Against this it helps little to have been trained on frames.
+# - Two ways to mend. Training on attacks takes the attacks that were shown, and relatives of them; deep refusals take
+#   prefills, of which they saw none. Neither is a proof: each round of attack finds something.
+# - Whatever you train on harm in a form, train on harmless requests in the same form, or the form itself is refused.
+#
+# **To read.** Zou et al. 2023, *Universal and transferable adversarial attacks on aligned language models*, sec. 2.2 and
+# algorithm 1. · Ebrahimi et al. 2018, *HotFlip*. · Wei et al. 2023, *Jailbroken: how does LLM safety training fail?* ·
+# Qi et al. 2024, *Safety alignment should be made more than just a few tokens deep*, sec. 2 and 3. · Mazeika et al.
+# 2024, *HarmBench*. · Chen et al. 2021, *Evaluating large language models trained on code*, eq. 1. · Hughes et al. 2024,
+# *Best-of-N jailbreaking*.
+#
+# Next is lesson 13: what does such a model look like inside?
