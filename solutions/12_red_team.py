@@ -195,7 +195,7 @@ for kind, prefill in (("song", ""), ("past", ""), ("prefix", "sure ,")):
 # %%
 def bars(names):
     """Success of each kind of frame against each model."""
-    figure, ax = plt.subplots(figsize=(7.5, 0.9 + 0.32 * len(FRAMES) * max(1, len(names) / 2)))
+    _, ax = plt.subplots(figsize=(7.5, 0.9 + 0.32 * len(FRAMES) * max(1, len(names) / 2)))
     for i, name in enumerate(names):
         shares = [exposed[name].frames[kind] for kind in FRAMES]
         places = [k + (i - (len(names) - 1) / 2) * 0.8 / len(names) for k in range(len(FRAMES))]
@@ -575,9 +575,8 @@ record_answers("Suffixes against the safe model", table)
 # %%
 suffixes = [each.suffix for each in found["safe"] if each.succeeded]
 others = preferences.draw_requests("test", count, seed=9, kinds=["harmful"])
-carried = (
-    [with_suffix(request, suffixes[i % len(suffixes)]) for i, request in enumerate(others)] if suffixes else others
-)
+words = suffixes or [""]  # a smoke run may have found none
+carried = [with_suffix(request, words[i % len(words)]) for i, request in enumerate(others)]
 rows = []
 for name in ("safe", "sft", "ppo", "dpo", "cai"):
     model = safe if name == "safe" else stages.load_stage(name).model
@@ -744,11 +743,15 @@ for name, guess in my_guess.items():
 record_table("Attacks that work, before and after mending", rows)
 
 # %% [markdown]
-# Read it line by line. Training on attacks takes most of what it was shown, and much of what it was not: the frames have
+# Read it line by line. Training on attacks takes most of what it was shown, and much of what it was not: frames have
 # something in common. But an attacker who writes the first words of the answer still gets through nearly always, and a
-# fresh search finds fresh suffixes, in about as many steps as before: the model was taught *these doors*. The deep
-# refusals were shown no door at all. They take the prefill, since that is what they are; and they weaken the frames,
-# since a frame is a way to begin. They are weaker than training on attacks where the attack was known.
+# fresh search finds fresh suffixes in a few steps: the model was taught *these doors*.
+#
+# The deep refusals were shown no door at all. They take the prefill, since that is what they are: after a few words of
+# the method the model still turns round. After five words, when hardly anything is left to say, it is too late for
+# most. Frames they do not take. A frame's opening is no beginning of a method; the model had to learn that a refusal
+# may come late, and learned that it may come late *there*. In larger models deep refusals are reported to help against
+# several kinds of attack (Qi et al. 2024); here they help against one.
 
 # %% [markdown]
 # ## Cat and mouse, over three seeds
@@ -809,10 +812,9 @@ plt.show()
 my_guess = None  # the share of harmless framed requests that are refused
 
 # %%
-bad = [request for request in mixed if request.kind == "harmful"]
-exposed["unmatched"] = red_team.expose(
-    mend(examples(demonstrations(CLEAN, bad, seed=0)), "unmatched"), tokenizer, render_chat, count
-)
+bad = examples(demonstrations(CLEAN, [request for request in mixed if request.kind == "harmful"], seed=0))
+recipe = replace(recipe, steps=min(recipe.steps, 100))  # a hundred steps are enough to see it
+exposed["unmatched"] = red_team.expose(mend(bad, "unmatched"), tokenizer, render_chat, count)
 display(HTML(plots.answer_table([
     {
         "model": name,
@@ -893,10 +895,9 @@ runs = {
     "C": (token_gradients, stuck),
     "D": (token_gradients, whole_matrix),
 }
+few = 3 if smoke() else 12
 paths = {
-    name: torch.tensor([descend(r, *pieces, seed=i, steps=3 if smoke() else 12) for i, r in enumerate(requests)]).mean(
-        0
-    )
+    name: torch.tensor([descend(r, *pieces, seed=i, steps=few) for i, r in enumerate(requests)]).mean(0)
     for name, pieces in runs.items()
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), sharey=True)
@@ -929,14 +930,14 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "87b83cc7", "C": "b5ca5523", "D": 
 # - A model that refuses nearly all plain harm, and complies in most frames that change how the answer opens: it had
 #   learned to refuse in the first words.
 # - A search that needs no ideas, only gradients. Against this it helps little to have been trained on frames.
-# - Two ways to mend. Training on attacks takes the attacks that were shown, and relatives of them; deep refusals take
-#   prefills, of which they saw none. Neither is a proof: each round of attack finds something.
+# - Two ways to mend. Training on attacks takes most of the attacks that were shown, and relatives of them; deep
+#   refusals take short prefills. Neither is a proof: each round of attack finds something.
 # - Whatever you train on harm in a form, train on harmless requests in the same form, or the form itself is refused.
 #
-# **To read.** Zou et al. 2023, *Universal and transferable adversarial attacks on aligned language models*, sec. 2.2 and
-# algorithm 1. · Ebrahimi et al. 2018, *HotFlip*. · Wei et al. 2023, *Jailbroken: how does LLM safety training fail?* ·
-# Qi et al. 2024, *Safety alignment should be made more than just a few tokens deep*, sec. 2 and 3. · Mazeika et al.
-# 2024, *HarmBench*. · Chen et al. 2021, *Evaluating large language models trained on code*, eq. 1. · Hughes et al. 2024,
-# *Best-of-N jailbreaking*.
+# **To read.** Zou et al. 2023, *Universal and transferable adversarial attacks on aligned language models*, sec. 2.2
+# and algorithm 1. · Ebrahimi et al. 2018, *HotFlip*. · Wei et al. 2023, *Jailbroken: how does LLM safety training
+# fail?* · Qi et al. 2024, *Safety alignment should be made more than just a few tokens deep*, sec. 2 and 3. · Mazeika
+# et al. 2024, *HarmBench*. · Chen et al. 2021, *Evaluating large language models trained on code*, eq. 1. · Hughes et
+# al. 2024, *Best-of-N jailbreaking*.
 #
 # Next is lesson 13: what does such a model look like inside?
