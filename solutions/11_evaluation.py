@@ -108,7 +108,7 @@ def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     p, denominator = hits / n, 1 + z**2 / n
     centre = (p + z**2 / (2 * n)) / denominator
     half = z * sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / denominator
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return (centre - half if hits else 0.0), (centre + half if hits < n else 1.0)
     # END SOLUTION
 
 
