@@ -32,7 +32,7 @@ Skills = dict[str, Tensor]
 
 
 def documents(seed: int, worse: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(nats before, nats after, tokens) of six documents; short ones become ``worse`` by more a token than long ones."""
+    """(nats before, nats after, tokens) of six documents; short ones become ``worse`` by more a token than long."""
     g = torch.Generator().manual_seed(seed)
     tokens = torch.tensor([90, 5, 40, 12, 7, 61])
     before = tokens * (2 + 2 * torch.rand(6, generator=g))
@@ -202,7 +202,7 @@ def wrong_intervals(before: list[float], after: list[float], resamples: int, con
         "a quarter of what is to be left out is left out on each side. See trap 4.": (
             d, NormalDist().inv_cdf(1 - (1 - confidence) / 4) * error
         ),
-        "only `before` is resampled; it is the gains that count. See trap 1.": (mean(before), z * spread(before) / root),
+        "only `before` is resampled: the gains count. See trap 1.": (mean(before), z * spread(before) / root),
         "only `after` is resampled; it is the gains that count. See trap 1.": (mean(after), z * spread(after) / root),
         "the interval is that of before minus after; after minus before is asked for.": (-d, z * error),
         "the sizes of the gains are resampled, without their signs.": (mean(sizes), z * spread(sizes) / root),
