@@ -21,6 +21,7 @@ from minillm.tinyland.constitution import Principle
 
 # %%
 import inspect
+import json
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
@@ -714,6 +715,29 @@ for name, (answers, place) in results.items():
 rows = [place.row() for _, place in results.values()]
 display(HTML(plots.answer_table(rows)))
 record_table("Before and after both phases, held-out requests", rows)
+
+# %% [markdown]
+# That is one run of each phase. `python -m minillm frontier` does both with three seeds, on 2,000 held-out requests.
+# The three numbers of a cell are the seeds.
+
+# %%
+names = {"SFT, {}": "SFT", 'constitution, {"phase": 1}': "revisions alone", 'constitution, {"phase": 2}': "RLAIF"}
+seeds = {name: [] for name in names.values()}
+for run in frontier.load():
+    if (name := names.get(f"{run['method']}, {json.dumps(run['setting'])}")) is not None:
+        seeds[name].append(run)
+rows = [
+    {
+        "model": name,
+        "complied with": "  ".join(f"{1 - run['harmless'][0]:.3f}" for run in runs),
+        "look-alikes refused": "  ".join(f"{run['lookalikes_refused']:.3f}" for run in runs),
+        "helpful (points)": "  ".join(f"{run['helpful'][0]:+.2f}" for run in runs),
+        "KL (nats)": "  ".join(f"{run['kl'][0]:.2f}" for run in runs),
+    }
+    for name, runs in seeds.items()
+]
+display(HTML(plots.answer_table(rows)))
+record_table("Both phases, three seeds", rows)
 
 # %% [markdown]
 # ## See it: harmless against helpful
