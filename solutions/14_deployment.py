@@ -447,6 +447,10 @@ display(HTML(plots.answer_table(rows)))
 record_table("Standardised and raw scores under the same weights", rows)
 
 # %% [markdown]
+# The harmless reward model's scores are the wider ones, so on raw scores it rules from a small weight on: most of the
+# dial is one and the same careful end. And with the next reward model the same weights would mean something else.
+
+# %% [markdown]
 # {exercise domain_score}
 #
 # **Why.** In a clinic nine questions in ten need a plain answer, and one needs a doctor. A model that never mentions
@@ -815,10 +819,13 @@ for run in deployments.load():
 
 # %% [markdown]
 # A gate that stops at any fall stops nearly every good release: of six metrics that did not change, about half fall.
-# For a bare limit of five points nobody can say beforehand which share of good releases it blocks: it depends on the
-# items, and on how much answers vary. Yours can: alpha. What it cannot promise is to see a fall. That takes items: with
-# 60 a metric it misses most regressions of ten points, with 400 nearly none. So the number of items follows from the
-# fall that you would not want to miss, and is computed before anything is measured.
+# A bare limit of five points does well with 400 items, where five points are wide of chance and well short of ten. With
+# 60 items the same limit blocks many good releases, and nothing about it has changed: nobody chose how many. With
+# yours somebody did: alpha, whatever the items.
+#
+# What your gate cannot promise is to see a fall. That takes items: with 60 a metric it misses most regressions of ten
+# points, with 400 nearly none. So the number of items follows from the fall that you would not want to miss, and is
+# computed before anything is measured.
 #
 # And what passes is not proven equal. "No regression found" with sixty items is another sentence than with a thousand.
 #
