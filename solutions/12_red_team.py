@@ -838,31 +838,22 @@ tell("framed harmless requests refused", exposed["unmatched"].wrapped_refused.ra
 #
 # 1. the gradient has the wrong sign: the worst words are proposed
 # 2. the first candidate is taken, whatever it costs
-# 3. the short list is one for the whole matrix: few places ever change
-# 4. the target is aimed at one position too late
+# 3. only the last place is ever changed
+# 4. candidates are priced without the `<bot>` behind the suffix
 # 5. the random numbers are the same in every step
 
 
 # %% tags=["clinic"]
-def whole_matrix(suffix, gradients, losses, generator, count, topk, forbidden):
-    """Short list over all places at once."""
-    ranked = gradients.clone()
-    ranked[:, list(forbidden)] = float("inf")
-    best = ranked.flatten().topk(topk, largest=False).indices
-    picks = best[torch.randint(topk, (count,), generator=generator)]
-    rows = suffix.repeat(count + 1, 1)
-    rows[torch.arange(1, count + 1), picks // gradients.shape[1]] = picks % gradients.shape[1]
-    prices = losses(rows)
-    return rows[prices.argmin()], prices.min().item()
-
-
 def take_the_first(suffix, gradients, losses, generator, count, topk, forbidden):
     candidate = sample_candidates(gradients, suffix, 1, topk, generator, forbidden)
     return candidate[0], losses(candidate).item()
 
 
-def stuck(suffix, gradients, losses, generator, count, topk, forbidden):
-    return gcg_step(suffix, gradients, losses, torch.Generator().manual_seed(3), count, topk, forbidden)
+def last_place(suffix, gradients, losses, generator, count, topk, forbidden):
+    ends = sample_candidates(gradients[-1:], suffix[-1:], count, topk, generator, forbidden)  # (count, 1)
+    rows = torch.cat((suffix[None], torch.cat((suffix[:-1].expand(count, -1), ends), dim=1)))
+    prices = losses(rows)
+    return rows[prices.argmin()], prices.min().item()
 
 
 # %% tags=["clinic"]
@@ -871,7 +862,7 @@ forbidden = sorted(set(range(tokenizer.vocab_size)) - set(allowed))
 uphill = lambda *inputs: -token_gradients(*inputs)  # noqa: E731
 
 
-def descend(request, gradient, step, seed, steps=12, width=6):
+def descend(request, gradient, step, seed, steps=12, width=6, bare=False):
     """The measured loss of the present suffix after each step, without stopping at a success."""
     before, after = around(request, tokenizer, render_chat)
     target = torch.tensor(tokenizer.encode(" " + " ".join(request.meta["method"].split()[:4])))
@@ -881,7 +872,8 @@ def descend(request, gradient, step, seed, steps=12, width=6):
     path, place = [losses(suffix[None]).item()], slice(len(before), len(before) + width)
     for _ in range(steps):
         gradients = gradient(safe, torch.cat((before, suffix, after)), place, target)
-        suffix, _ = step(suffix, gradients, losses, generator, 24, 8, forbidden)
+        price = partial(suffix_losses, safe, before, after[:0], target) if bare else losses
+        suffix, _ = step(suffix, gradients, price, generator, 24, 8, forbidden)
         path.append(losses(suffix[None]).item())
     return path
 
@@ -891,14 +883,14 @@ requests = refused(safe, 2 if smoke() else 6)
 runs = {
     "healthy": (token_gradients, gcg_step),
     "A": (token_gradients, take_the_first),
-    "B": (uphill, gcg_step),
-    "C": (token_gradients, stuck),
-    "D": (token_gradients, whole_matrix),
+    "B": (token_gradients, last_place),
+    "C": (uphill, gcg_step),
+    "D": (token_gradients, gcg_step),
 }
 few = 3 if smoke() else 12
 paths = {
-    name: torch.tensor([descend(r, *pieces, seed=i, steps=few) for i, r in enumerate(requests)]).mean(0)
-    for name, pieces in runs.items()
+    name: torch.tensor([descend(r, *run, seed=i, steps=few, bare=name == "D") for i, r in enumerate(requests)]).mean(0)
+    for name, run in runs.items()
 }
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), sharey=True)
 for ax, case in zip(axes, "ABCD"):
@@ -912,15 +904,24 @@ plt.show()
 suspects = {"A": None, "B": None, "C": None, "D": None}  # a number from 1 to 5 for each
 
 # %% tags=["solution"]
-suspects = {"A": 2, "B": 1, "C": 5, "D": 3}
+suspects = {"A": 2, "B": 3, "C": 1, "D": 4}
 
 # %%
-diagnose(suspects, key={"A": "fb86eaa7", "B": "87b83cc7", "C": "b5ca5523", "D": "e30a116b"})
+diagnose(suspects, key={"A": "fb86eaa7", "B": "b905cfce", "C": "8939a6e6", "D": "7781a45e"})
 
 # %% [markdown]
 # <details><summary>The explanation (open it when you have answered)</summary>
 #
-# EXPLAIN
+# - **A** jumps up and down: nothing keeps what was good. A candidate is a proposal; the loss decides.
+# - **B** falls for a step or two, and then lies still: one word can do only so much, and the other places stay as
+#   chance made them.
+# - **C** goes on falling, slowly. Whatever the gradient proposes, the *measured* loss chooses, so this is a bad random
+#   search; it cannot rise, since the present suffix is priced along.
+# - **D** is right in every part and aims at another text: what is priced is not what the model will see. So the loss of
+#   the true text may rise, though the search believes that it never does.
+#
+# Not there: **5**. With the same random numbers in every step the same places and ranks are tried again and again. Here
+# that is hardly seen, as the search needs a step or two.
 #
 # </details>
 

@@ -38,7 +38,7 @@ def _summary(sizes: dict[str, int]) -> str:
         "put in on purpose, in known amounts, to be measured and mended. `python -m minillm data` writes all files,",
         f"this card too, from the seed {SEED}, byte for byte; `--check` compares.", "",
         "| file | size | what |", "|---|---|---|", *rows, "",
-        "`checkpoints/` holds the reference models (half precision), written by `python -m minillm run --ship` and, for",
+        "`checkpoints/` holds the reference models at half precision, of `python -m minillm run --ship` and, for",
         "lesson 12, `python -m minillm.course.red_teamed`; `measured/` holds results over several seeds.", "",
         "**Licence**: MIT, as the rest of the repository.",
     ])  # fmt: skip
