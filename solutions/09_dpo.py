@@ -733,9 +733,9 @@ for name, (chosen, rejected) in scores.items():
 # ## Where it stands
 #
 # One picture for lessons 06 to 09: what each method gets for its nats. These are not runs of this notebook. `python -m
-# minillm frontier` trained each method from the shipped SFT model with three seeds a setting, on the same held-out
-# requests, and wrote data/measured/frontier.json; the star is your run from above. Best-of-n stands at the formula of
-# lesson 08, which for so many possible answers is nearly exact.
+# minillm measure frontier` trained each method from the shipped SFT model with three seeds a setting, on the same
+# held-out requests, and wrote data/measured/frontier.json; the star is your run from above. Best-of-n stands at the
+# formula of lesson 08, which for so many possible answers is nearly exact.
 
 # %%
 runs = [run for run in frontier.load() if run["method"] != "SFT"]

@@ -717,8 +717,8 @@ display(HTML(plots.answer_table(rows)))
 record_table("Before and after both phases, held-out requests", rows)
 
 # %% [markdown]
-# That is one run of each phase. `python -m minillm frontier` does both with three seeds, on 2,000 held-out requests.
-# The three numbers of a cell are the seeds.
+# That is one run of each phase. `python -m minillm measure frontier` does both with three seeds, on 2,000 held-out
+# requests. The three numbers of a cell are the seeds.
 
 # %%
 names = {"SFT, {}": "SFT", 'constitution, {"phase": 1}': "revisions alone", 'constitution, {"phase": 2}': "RLAIF"}

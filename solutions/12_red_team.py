@@ -756,7 +756,7 @@ record_table("Attacks that work, before and after mending", rows)
 # %% [markdown]
 # ## Cat and mouse, over three seeds
 #
-# What you trained is one run. `python -m minillm.course.red_teamed` does all of it for three seeds, with a second
+# What you trained is one run. `python -m minillm measure red-team` does all of it for three seeds, with a second
 # round: the model mended on attacks is attacked anew (with validation and training requests), and trained on what was
 # found: the two unseen frames that work best, and the suffixes of up to forty searches. Then new suffixes are searched
 # for.

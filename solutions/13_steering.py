@@ -822,7 +822,7 @@ tell("p(true) steered once", table["nobody, + 1 x direction, block 1"][0], truth
 # ## Three seeds
 #
 # One model is an anecdote. Three, each fine-tuned with a seed of its own from the same base, each with its own
-# direction and its own random ones, measured by `python -m minillm.course.steered` on 1,000 held-out requests.
+# direction and its own random ones, measured by `python -m minillm measure steering` on 1,000 held-out requests.
 
 # %%
 runs = steered.load()

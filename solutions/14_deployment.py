@@ -558,7 +558,7 @@ for system in ("clinic", "children"):
 # %% [markdown]
 # These intervals are over answers. There are 27 held-out ailments, asked again and again, and answers to one ailment
 # are alike: a rate near a half would be less certain than it looks (Miller 2024 clusters the errors). And one training
-# run is an anecdote. `python -m minillm.course.deployments` trained the assistant with three seeds:
+# run is an anecdote. `python -m minillm measure deployment` trained the assistant with three seeds:
 
 # %%
 COLUMNS = ["answer", "answer, without the prompt", "refuse", "doctor", "grown up"]

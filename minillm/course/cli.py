@@ -24,7 +24,7 @@ STUDENT = {
 }
 COURSE = {
     "run": ("minillm.course.run", "execute every lesson with the worked solutions, and write a report"),
-    "frontier": ("minillm.course.frontier", "train every method over seeds: gold score against KL"),
+    "measure": ("minillm.course.measure", "train and measure over several seeds, into data/measured/"),
     "bench": ("minillm.bench", "how fast the model trains and writes on this machine"),
 }
 MAINTAINER = {

@@ -1,4 +1,4 @@
-"""``python -m minillm.course.deployments``: the numbers of lesson 14 over three training seeds.
+"""``python -m minillm measure deployment``: the numbers of lesson 14 over three training seeds.
 
 The lesson trains each of its models once. This trains the assistant, with and without the drill against injection, and
 the two reward models of the dial anew for every seed, from the shipped stages and with the reference solutions, and
@@ -141,7 +141,7 @@ def load(path: Path = TARGET) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m minillm.course.deployments", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m minillm measure deployment", description=__doc__.split("\n\n")[1])
     parser.add_argument("--seeds", type=int, default=3, help="training runs (default: 3)")
     options = parser.parse_args(argv)
     if options.seeds < 1:

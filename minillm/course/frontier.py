@@ -1,4 +1,4 @@
-"""``python -m minillm frontier``: every method, several settings and seeds, gold score against KL.
+"""``python -m minillm measure frontier``: every method, several settings and seeds, gold score against KL.
 
 One run of a method is an anecdote, and a lesson has no time for more. This trains them all from the shipped SFT model
 with the reference solutions, measures each on the same held-out requests, and writes data/measured/frontier.json, which
@@ -219,7 +219,7 @@ def load(path: Path = TARGET) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m minillm frontier", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m minillm measure frontier", description=__doc__.split("\n\n")[1])
     parser.add_argument("--seeds", type=int, default=3, help="runs of each setting (default: 3)")
     parser.add_argument("--method", action="append", choices=list(SETTINGS), help="only this one; may be repeated")
     parser.add_argument("--fresh", action="store_true", help="measure everything anew")

@@ -1,4 +1,4 @@
-"""``python -m minillm.course.red_teamed``: attacked, mended, attacked again, over three seeds.
+"""``python -m minillm measure red-team``: attacked, mended, attacked again, over three seeds.
 
 Each seed makes a model that answers everything, gives it a narrow safety training, and mends that in two ways at equal
 cost: on attacks of the seen kinds, or with refusals that come late. What was mended on attacks is then attacked anew,
@@ -169,7 +169,7 @@ def ship(models: dict[str, Transformer], tokenizer_hash: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m minillm.course.red_teamed", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m minillm measure red-team", description=__doc__.split("\n\n")[1])
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     options = parser.parse_args(argv)
     if options.seeds < 1:

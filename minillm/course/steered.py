@@ -1,4 +1,4 @@
-"""``python -m minillm.course.steered``: a refusal direction found, added and ablated, over three seeds.
+"""``python -m minillm measure steering``: a refusal direction found, added and ablated, over three seeds.
 
 Each seed trains a model that refuses: the base on clean demonstrations. Then the direction of refusal is taken from
 training requests, and it and random directions are added and ablated while the model answers held-out requests. The
@@ -98,7 +98,7 @@ def load(path: Path = TARGET) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m minillm.course.steered", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m minillm measure steering", description=__doc__.split("\n\n")[1])
     parser.add_argument("--seeds", type=int, default=3, help="models to train and to steer (default: 3)")
     options = parser.parse_args(argv)
     if options.seeds < 1:

@@ -39,7 +39,7 @@ def _summary(sizes: dict[str, int]) -> str:
         f"this card too, from the seed {SEED}, byte for byte; `--check` compares.", "",
         "| file | size | what |", "|---|---|---|", *rows, "",
         "`checkpoints/` holds the reference models at half precision, of `python -m minillm run --ship` and, for",
-        "lesson 12, `python -m minillm.course.red_teamed`; `measured/` holds results over several seeds.", "",
+        "lesson 12, `python -m minillm measure red-team`; `measured/` holds results over several seeds.", "",
         "**Licence**: MIT, as the rest of the repository.",
     ])  # fmt: skip
 
