@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             forget(job)
         try:
             ran = run(job)
-            rows = climb.ladder(job) if _reached(job, ran) else []
+            reached = _reached(job, ran)
+            rows = climb.ladder(job) if reached else []
         except KeyboardInterrupt:
             print("\nStopped. The same command goes on where it was.")
             return 130
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if failed:
         print(f"{len(failed)} of {len(job.lessons)} lessons failed; what they showed is in {job.folder / 'notebooks'}")
         return 1
+    if reached and not rows:
+        return 1  # the ladder has said why
     if options.ship:
         ship(job.folder / "checkpoints")
         ship_pictures(job.folder / "notebooks")

@@ -184,3 +184,14 @@ sys.exit(main(["--work", "mine", "--lesson", "01"]))
     assert not list((paths.RUNS / "mine").rglob("*.ipynb")) and not list(paths.RUNS.rglob("*.part"))
     toy.write(toy.lesson().work_notebook, cells("print('went on')")["cells"])
     assert run.main(["--work", "mine", "--lesson", "01"]) == 0
+
+
+def test_a_ladder_that_cannot_be_measured_makes_the_run_fail(toy, monkeypatch):
+    done = job.Result("done", "key", 1.0, 1, "today")
+    monkeypatch.setattr(run, "run", lambda work: {lesson.id: done for lesson in work.lessons})
+    monkeypatch.setattr(run, "_reached", lambda work, ran: True)
+    monkeypatch.setattr(run, "table", lambda work: "")
+    monkeypatch.setattr(run, "write_report", lambda work, rows: work.folder / "report.html")
+    for rows, status in (([], 1), ([{"stage": "base"}], 0)):
+        monkeypatch.setattr(run.climb, "ladder", lambda work, rows=rows: rows)
+        assert run.main(["--lesson", "01"]) == status
