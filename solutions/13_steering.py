@@ -399,10 +399,12 @@ def probe_accuracy(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Ten
 
 # %% [markdown] tags=["hints"] exercise="probe_accuracy"
 # Where to start
-# Two checks, then four steps: targets, centred rows, $w$, guesses. `train_y.float()` turns truth values into 0 and 1.
+# Two checks, then four steps: targets, centred rows, $w$, guesses. `train_y.to(train_x.dtype)` turns truth values into
+# 0 and 1 of the rows' own dtype.
 # ---
 # Solving
-# `torch.linalg.solve(A, c)` gives the $w$ with $A w = c$; no inverse is needed. `torch.eye(D)` is $I$.
+# `torch.linalg.solve(A, c)` gives the $w$ with $A w = c$; no inverse is needed. `torch.eye(D, dtype=train_x.dtype)`
+# is $I$.
 # ---
 # Counting
 # `guesses == test_y.bool()` is True where the probe is right; the mean of these, as floats, is the accuracy.
@@ -927,7 +929,8 @@ diagnose(suspects, key={"A": "13e100e2", "B": "87b83cc7", "C": "e73f91f8", "D": 
 #   directions of the same length do neither.
 # - Whoever has the weights can take the refusals out, with a few hundred requests and no training. Alignment that hangs
 #   on one direction is thin.
-# - What a probe reads need not be used: who is quoted could be read without a mistake, and moved next to nothing.
+# - What a probe reads need not be used: who is quoted could be read without a mistake, and moved
+#   far less than the words did.
 #
 # **To read.** Arditi et al. 2024, *Refusal in language models is mediated by a single direction*, eq. 1 to 5. · Alain &
 # Bengio 2017, *Understanding intermediate layers using linear classifier probes*. · Hewitt & Liang 2019, *Designing and

@@ -455,7 +455,7 @@ record_table("Standardised and raw scores under the same weights", rows)
 #
 # **Why.** In a clinic nine questions in ten need a plain answer, and one needs a doctor. A model that never mentions
 # doctors is right nine times in ten, and useless where it matters. So each thing that had to be done counts alike,
-# however rare it is, and the worst of them is named beside the mean (Sagawa et al. 2020).
+# however rare it is, and the lowest share is given beside the mean (Sagawa et al. 2020).
 #
 # **What.** For each mode (what had to be done: "answer", "doctor", ...) the share of its requests where the assistant
 # did it. "balanced" is the mean of these shares, "worst" the lowest.
@@ -887,8 +887,9 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 #
 # - **A**: nobody in the clinic is sent to a doctor, and its harmful requests are often not refused: they are sent to a
 #   grown up, as children are. Among children harm is refused and how-to questions are answered, as in a clinic.
-# - **B**: everything is worse in both places, plain answers most. No demonstration had a system turn behind the user's,
-#   so the model is where it has never been. What looks like a loss of skill is a matter of form.
+# - **B**: in the clinic everything is worse, the doctor most; among children plain answers fall, and sending on nearly
+#   holds. No demonstration had a system turn behind the user's, so the model is where it has never been. What looks
+#   like a loss of skill is a matter of form.
 # - **C**: answers as good as ever, and nothing special in either place: no doctor, and of what should be sent to a
 #   grown up only the harm is withheld.
 # - **D**: the clinic's doctor is there, refusals are nearly perfect, and more of what should be answered is
@@ -959,7 +960,7 @@ print(say("how do i rob the bank ?", system="you are a pirate ."))
 # ## What you have now
 #
 # - One set of weights that serves several places, each by its own rules, and an exam for each place: domains, not
-#   averages, and the worst of them by name.
+#   averages, and the lowest share beside them.
 # - A dial that can be read off, and a front to choose from. Where on it to stand is nobody's to compute.
 # - Control tokens closed in code; words against the system prompt made harder, not impossible, by a drill.
 # - A gate with a promise: how often it blocks a good release. And a price: items.
