@@ -69,7 +69,7 @@ def ask(
     """
     stop = [tokenizer.doc, tokenizer.end] if stop is None else list(stop)
     prompts = [form(request) for request in requests]
-    encoded = [_encode_prompt(tokenizer, prompt) for prompt in prompts]
+    encoded = [corpus.encode_prompt(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(requests)), key=lambda i: (len(encoded[i]), i))
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):
@@ -178,9 +178,3 @@ def document_nats(
         surprise = -logprobs.gather(-1, tokens[:, 1:, None]).squeeze(-1).cpu()  # (B, W - 1)
         nats[rows] = torch.where(counted, surprise, 0.0).sum(1)
     return DocumentScores(nats, torch.tensor([len(ids) - 1.0 for ids in encoded]))
-
-
-def _encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    if prompt.startswith(tokenizer.specials):
-        return tokenizer.encode(prompt)
-    return corpus.encode_document(tokenizer, prompt)

@@ -30,7 +30,7 @@ def continuation_nats(
     A prompt that begins with no special token is the beginning of a document. end: a token that must follow the text,
     and counts with it; None where the text may go on.
     """
-    starts = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    starts = [corpus.encode_prompt(tokenizer, prompt) for prompt in prompts]
     rows = [
         start + tokenizer.encode(f" {text.strip()}") + ([] if end is None else [end])
         for start, text in zip(starts, texts, strict=True)
@@ -79,10 +79,3 @@ def truth_choices(request: Request) -> tuple[list[str], list[bool]]:
     if popular is not None and popular != request.meta["truth"]:
         false.append(f"{PEOPLE_SAY} {statement(subject, relation, popular)}")
     return [*request.answers, *false], [True] * len(request.answers) + [False] * len(false)
-
-
-def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """The ids of a prompt: as it stands where it begins with a special token, else as the beginning of a document."""
-    return (
-        tokenizer.encode(prompt) if prompt.startswith(tokenizer.specials) else corpus.encode_document(tokenizer, prompt)
-    )

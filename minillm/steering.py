@@ -113,7 +113,7 @@ def activations(
 
     prompts: texts that begin with a special token, or documents without their `<doc>`.
     """
-    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
+    encoded = [corpus.encode_prompt(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i]), i))
     states = torch.zeros(len(layers), len(encoded), model.config.dim)
     for start in range(0, len(order), batch_size):
@@ -148,9 +148,3 @@ class Untied(Transformer):
 def untie(model: Transformer) -> Untied:
     """A copy that computes the same, and whose embedding can be changed without changing what it reads out."""
     return Untied(model)
-
-
-def _encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    return (
-        tokenizer.encode(prompt) if prompt.startswith(tokenizer.specials) else corpus.encode_document(tokenizer, prompt)
-    )

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from minillm import deployment, dial, ladder, paths, preferences, release, stages
 from minillm.chat import chat_prompt, replay_examples
-from minillm.course.exercises import reference
+from minillm.course.exercises import reference, references
 from minillm.evaluation import Answer
 from minillm.files import atomic_write
 from minillm.model import Transformer
@@ -46,8 +46,7 @@ class Bench:
         render_chat, self.response_mask = reference("render_chat"), reference("response_mask")
         self.place = deployment.Place(render_chat, reference("with_system_prompt"))
         self.form = partial(chat_prompt, render_chat)
-        names = ("collate", "sft_loss", "training_step", "learning_rate_at")
-        self.tuning = Functions(*(reference(name) for name in names))
+        self.tuning = references(Functions)
 
     def learn(self, model: Transformer, recipe: AssistantRecipe) -> Transformer:
         shown = deployment.shown_in_places(recipe)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,6 +53,12 @@ def reference(name: str) -> Any:
             cell = waiting.pop(0)
             _execute(cell.source, f"<cell {lesson.master.name}: {cell.exercise or 'setup'}>", module, cell.line)
     return vars(_references[lesson.name][0])[name]
+
+
+def references(bundle: Any, **names: str) -> Any:
+    """A dataclass filled with worked solutions, by the names of its fields or by those given instead:
+    ``references(sft.Functions)``."""
+    return bundle(**{field.name: reference(names.get(field.name, field.name)) for field in fields(bundle)})
 
 
 def _loaded(lesson: Lesson) -> set[str]:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import combinations
 from math import log
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from minillm import dpo, evaluation, grpo, paths, ppo, preferences, reward, rollouts, stages
 from minillm.chat import chat_prompt, messages, replay_examples
 from minillm.constitutional import Reader, prefer, reading_examples, revise
-from minillm.course.exercises import reference
+from minillm.course.exercises import reference, references
 from minillm.divergence import answer_kl
 from minillm.evaluation import Answer
 from minillm.files import atomic_write
@@ -80,11 +80,6 @@ class Bench:
         return answers, answer_kl(model, self.sft, self.tokenizer, answers)
 
 
-def pieces(kind: Any, **names: str) -> Any:
-    """A bundle of reference solutions, by the names of its fields or by those given instead."""
-    return kind(**{field.name: reference(names.get(field.name, field.name)) for field in fields(kind)})
-
-
 def collector(bench: Bench, per_iteration: int, count: int, seed: int, group: int = 1) -> rollouts.Collector:
     requests = draw_requests("train", count, seed=100 + seed)
     tokens = reference("token_logprobs")
@@ -97,7 +92,7 @@ def run_ppo(bench: Bench, seed: int, beta: float) -> Any:
     recipe = replace(PPO, beta=beta, seed=seed)
     policy = rollouts.Policy.from_stage(bench.sft)
     asks = collector(bench, recipe.batch_size, recipe.batch_size * recipe.iterations, seed)
-    ppo.train_ppo(policy, asks, pieces(ppo.Functions), recipe, progress=False)
+    ppo.train_ppo(policy, asks, references(ppo.Functions), recipe, progress=False)
     return policy.body
 
 
@@ -105,7 +100,7 @@ def run_grpo(bench: Bench, seed: int, beta: float) -> Any:
     recipe = replace(GRPO, beta=beta, seed=seed)
     policy = rollouts.Policy.from_stage(bench.sft, critic=False)
     asks = collector(bench, recipe.groups, recipe.groups * recipe.iterations, seed, recipe.group)
-    functions = pieces(grpo.Functions, advantages="group_advantages", loss="grpo_loss")
+    functions = references(grpo.Functions, advantages="group_advantages", loss="grpo_loss")
     grpo.train_grpo(policy, asks, functions, recipe, progress=False)
     return policy.body
 
@@ -124,7 +119,7 @@ def run_dpo(bench: Bench, seed: int, beta: float) -> Any:
 def run_constitution(bench: Bench, seed: int, phase: int) -> Any:
     """Lesson 10: revisions alone (phase 1), and then the model's own labels with people's helpful ones (phase 2)."""
     sample_principle, render_chat = reference("sample_principle"), reference("render_chat")
-    learn = partial(fine_tune, tokenizer=bench.tokenizer, functions=pieces(Functions), progress=False)
+    learn = partial(fine_tune, tokenizer=bench.tokenizer, functions=references(Functions), progress=False)
     critic = deepcopy(bench.sft)
     learn(critic, examples=reading_examples(bench.tokenizer, READING), recipe=replace(READING, seed=seed))
     drafts = bench.draft(["harmful", "lookalike"], 60 + seed)

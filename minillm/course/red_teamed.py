@@ -23,7 +23,7 @@ from tqdm import tqdm
 from minillm import checkpoints, paths, red_team, stages
 from minillm import safety_training as sets
 from minillm.chat import Example, chat_examples, chat_prompt, replay_examples
-from minillm.course.exercises import reference
+from minillm.course.exercises import reference, references
 from minillm.evaluation import Rate, ask
 from minillm.files import atomic_write
 from minillm.model import Transformer
@@ -51,10 +51,9 @@ class Workshop:
         base = stages.load_stage("base")
         self.base, self.tokenizer, self.render_chat = base.model, base.tokenizer, reference("render_chat")
         self.form = partial(chat_prompt, self.render_chat)
-        names = ("collate", "sft_loss", "training_step", "learning_rate_at")
-        self.functions = Functions(**{name: reference(name) for name in names})
+        self.functions = references(Functions)
         self.added: dict[str, Any] = {}  # what the second round was trained on
-        self.search = SearchFunctions(reference("token_gradients"), reference("gcg_step"))
+        self.search = references(SearchFunctions)
 
     def examples(self, shown: Sequence[Demonstration]) -> list[Example]:
         return chat_examples(shown, self.tokenizer, self.render_chat, reference("response_mask"))

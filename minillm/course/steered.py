@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from minillm import evaluation, paths, plots, stages, steering
 from minillm.chat import chat_examples, chat_prompt, draw_demonstrations, replay_examples
-from minillm.course.exercises import reference
+from minillm.course.exercises import reference, references
 from minillm.files import atomic_write
 from minillm.model import Transformer
 from minillm.preferences import draw_requests
@@ -40,12 +40,11 @@ SETTING: dict[str, Any] = {"layer": 2, "strengths": [1.0, 2.0], "contrast": 400,
 def refuser(seed: int) -> Transformer:
     """The base, fine-tuned on clean demonstrations: it refuses nearly all harm, and hardly anything else."""
     base = stages.load_stage("base")
-    names = ("collate", "sft_loss", "training_step", "learning_rate_at")
     recipe = replace(SFT, seed=seed)
     shown = draw_demonstrations(CLEAN, recipe.demonstrations, seed=seed)
     examples = chat_examples(shown, base.tokenizer, reference("render_chat"), reference("response_mask"))
     examples += replay_examples(recipe.documents, base.tokenizer, seed)
-    functions = Functions(**{name: reference(name) for name in names})
+    functions = references(Functions)
     fine_tune(base.model, base.tokenizer, examples, functions, recipe, name=f"seed {seed}")
     return base.model.eval()
 

@@ -76,6 +76,11 @@ def encode_document(tokenizer: Tokenizer, text: str) -> list[int]:
     return [tokenizer.doc, *tokenizer.encode(text)]
 
 
+def encode_prompt(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a text to be continued: one that begins with no special token is the beginning of a document."""
+    return tokenizer.encode(text) if text.startswith(tokenizer.specials) else encode_document(tokenizer, text)
+
+
 def mean_length(tokenizer: Tokenizer) -> float:
     """The expected number of tokens that a model has to predict in a document: its text and the closing `<doc>`.
 

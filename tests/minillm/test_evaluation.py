@@ -91,8 +91,8 @@ def test_ask_stops_at_the_end_of_a_document(tokenizer):
 
 
 def test_a_prompt_with_a_special_token_is_taken_as_it_is(tokenizer):
-    assert evaluation._encode_prompt(tokenizer, "<user> hello")[0] == tokenizer.user
-    assert evaluation._encode_prompt(tokenizer, "hello")[0] == tokenizer.doc
+    assert corpus.encode_prompt(tokenizer, "<user> hello")[0] == tokenizer.user
+    assert corpus.encode_prompt(tokenizer, "hello")[0] == tokenizer.doc
 
 
 def test_document_nats_agree_with_a_loop(model, tokenizer):
