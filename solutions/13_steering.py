@@ -637,7 +637,7 @@ print(
 # either: it tells some other method, or what fits nothing. What it costs elsewhere is little or some: compare the right
 # answers with those under random ablations, and in the three seeds further down.
 #
-# Added, the direction makes it refuse nearly all look-alikes, words of refusal and offer included. Other requests are
+# Added, the direction makes it refuse most look-alikes, words of refusal and offer included. Other requests are
 # another matter: of a fact it rather says "i do not know". Here is why. You push at one place, where the answer begins,
 # and that decides how it *opens*. The words that follow are chosen by a model that reads the question again, and to a
 # question about a fact it knows one way of declining only. With more strength you may even find "no , i do not know .",
@@ -810,16 +810,17 @@ record_table("Truth: words against directions, held-out myths", rows)
 tell("p(true) steered once", table["nobody, + 1 x direction, block 1"][0], truth_guesses["p(true), steered"])
 
 # %% [markdown]
-# Three different answers. At the end of a statement its truth cannot be read: the model has no use for it there. Hardly
-# any text goes on differently after a truth than after a myth, so nothing taught it to note the difference. Larger
-# models, whose texts argue and correct, do note it (Marks & Tegmark 2023). Who is quoted can be read without a mistake;
-# and *in words* it decides everything: the book turns the answers from popular to true.
+# Three different answers. At the end of a statement our probe cannot read its truth. That fits a model that has no use
+# for it there: hardly any text goes on differently after a truth than after a myth, so nothing taught it to note the
+# difference. It does not prove it; this is one kind of probe, with one penalty, on few statements. Larger models, whose
+# texts argue and correct, do note it (Marks & Tegmark 2023). Who is quoted can be read without a mistake; and *in
+# words* it decides everything: the book turns the answers from popular to true.
 #
-# And yet the direction hardly turns them. Adding it moves the truth a little, some of which random directions do too,
-# and at twice the strength much of what the popular value loses goes to neither. Erase it everywhere, and the book is
-# still believed. So the direction is a trace of who speaks, not the cause of what is said; each fact seems to be stored
-# with its speaker, without a common switch. A probe that is always right, and no lever: keep it beside the refusals,
-# where there was both.
+# And yet the direction turns them only in part. Adding it moves the truth up by less than a fifth of what the words do,
+# and random directions by about half of that; at twice the strength it moves further, and a part of what the popular
+# value loses goes to neither. Erase it everywhere, and the book is still believed. So the direction is a trace of who
+# speaks more than the cause of what is said; each fact seems to be stored with its speaker, without a common switch. A
+# probe that is always right, and a poor lever: keep it beside the refusals, where there was both.
 #
 # ## Three seeds
 #
@@ -834,8 +835,10 @@ steered.draw(runs)
 plt.show()
 
 # %% [markdown]
-# Between seeds the numbers move, the finding does not. Added once, most look-alikes are refused; for other requests it
-# takes twice the strength, and there random directions begin to do damage of their own.
+# Between seeds the numbers move, the finding does not. Added once, most look-alikes are refused; other requests are
+# declined in a fifth to a half of cases, and it takes twice the strength for most of them. Random directions leave
+# refusals nearly as they were when they are ablated or added once, but adding them costs right answers, at twice the
+# strength many.
 #
 # ## Clinic
 #
@@ -925,8 +928,8 @@ diagnose(suspects, key={"A": "13e100e2", "B": "87b83cc7", "C": "e73f91f8", "D": 
 #
 # - Harm can be read from a model that was only pretrained, for verbs that the probe never saw; with shuffled labels it
 #   cannot, and with too small a penalty the probe learns verbs by heart.
-# - Refusal is a lever: one direction. Ablated, the model complies; added, it refuses what it should not. Random
-#   directions of the same length do neither.
+# - Refusal is a lever: one direction. Ablated, the model refuses next to nothing, and mostly complies; added, it
+#   refuses what it should not. Random directions of the same length do neither, though adding them costs right answers.
 # - Whoever has the weights can take the refusals out, with a few hundred requests and no training. Alignment that hangs
 #   on one direction is thin.
 # - What a probe reads need not be used: who is quoted could be read without a mistake, and moved

@@ -756,10 +756,10 @@ record_table("The drilled assistant at the gate", rows)
 
 # %% [markdown]
 # If it does not ship, look at where it fell. In the reference run it is refusals *without* a system prompt: the drill
-# was about the clinic, and some of it was paid for where nobody looked, in harmful requests whose verbs no
-# demonstration had. Your run may pass; another training seed is another candidate. A gate does not weigh. It stops,
-# and then somebody has to say whether half of the breaches in a clinic are worth more than a few refusals elsewhere,
-# and put their name under it. For the rest of this lesson the drilled one goes on, with open eyes.
+# was about the clinic, and some of it was paid for where nobody looked. Your run may pass; another training seed is
+# another candidate. A gate does not weigh. It stops, and then somebody has to say whether most of the breaches in a
+# clinic are worth more than a few refusals in a hundred elsewhere, and put their name under it. For the rest of this
+# lesson the drilled one goes on, with open eyes.
 #
 # And a candidate that nobody should argue for: the DPO model, which is a good stage and knows no places.
 
@@ -820,7 +820,7 @@ for run in deployments.load():
 # %% [markdown]
 # A gate that stops at any fall stops nearly every good release: of six metrics that did not change, about half fall.
 # A bare limit of five points does well with 400 items, where five points are wide of chance and well short of ten. With
-# 60 items the same limit blocks many good releases, and nothing about it has changed: nobody chose how many. With
+# 60 items the same limit blocks more than half of them, and nothing about it has changed: nobody chose how many. With
 # yours somebody did: alpha, whatever the items.
 #
 # What your gate cannot promise is to see a fall. That takes items: with 60 a metric it misses most regressions of ten
@@ -902,8 +902,8 @@ diagnose(suspects, key={"A": "fb86eaa7", "B": "c16f5687", "C": "8939a6e6", "D": 
 # %% [markdown]
 # ## The whole ladder
 #
-# Every stage that you built, asked the same held-out requests, without a system prompt. **Predict** the last line
-# from the one above it: what did it cost the assistant to learn its places?
+# Every stage that you built, asked the same held-out requests, without a system prompt. **Predict** the last line from
+# DPO's, where the assistant began: what did learning its places cost it, or bring?
 
 # %%
 stages.save_stage("assistant", drilled, seed=DRILL.seed)
