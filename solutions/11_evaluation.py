@@ -838,6 +838,9 @@ def please_the_crowd(seed):
     said = evaluation.ask(base, tokenizer, repeated, form, stop=[tokenizer.doc], temperature=1.0, seed=seed)
     hands = [[replace(a, ended=False) for a in said[i : i + 3]] for i in range(0, len(said), 3)]
     pairs = preferences.compare(hands, calibration.Crowd(), annotate, seed).pairs
+    if not pairs:
+        print("The crowd could not tell any two answers apart: this base model has learned too little to go on with.")
+        return base
     data = dpo.price_pairs(base, tokenizer, pairs, sequence_logprobs)
     loss = lambda p: dpo_loss(*p.sums, 0.1)  # noqa: E731
     recipe = replace(CROWD, seed=seed, epochs=0.2 if smoke() else CROWD.epochs)
